@@ -1,0 +1,50 @@
+# make demo   a real reconcile on a real API server, from nothing
+# make test   everything that can be checked: style, types, architecture, tests
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+WORKER := $(wildcard runner/clients/kustomize/worker/*.go runner/clients/kustomize/worker/go.*)
+PYTEST ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench format cluster clean
+
+help:
+	@sed -n 's/^# make /  make /p' Makefile
+
+$(READY): pyproject.toml $(WORKER)
+	@$(PYTHON) -c 'import sys; sys.exit("kustodian needs Python 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else 0'
+	@echo "setting up $(VENV) and compiling the render worker: a minute or two, once"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m runner.clients.kustomize.compile >/dev/null
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python -m examples.demo
+
+test: lint cluster
+	$(BIN)/python -m pytest -n auto $(PYTEST)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format --quiet .
+
+# make bench  paired figures, ours and a peer's in one run
+bench: $(READY) cluster
+	$(BIN)/python -m tests.bench
+
+cluster: $(READY)
+	@$(BIN)/python -m tests.cluster build >/dev/null
+
+# make clean  what these commands left in the checkout
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find runner tests examples -name __pycache__ -type d -prune -exec rm -rf {} +

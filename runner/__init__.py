@@ -1,0 +1,1 @@
+"""Reconcile Flux Kustomizations from CI, without controllers in the cluster."""

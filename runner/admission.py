@@ -1,0 +1,124 @@
+"""May this run touch this cluster at all? Checks that stop it before the first write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from runner.errors import ClusterError, GuardError, Superseded
+from runner.model import FLUX, Manifest, ResourceRef, State
+from runner.ports import Cluster
+from runner.state import Deployment, Record
+
+CONTROLLER = "kustomize-controller"
+
+
+def same_owner(record: Record | None, *, server: str, repository: str, entry: str, takeover: bool) -> None:
+    """A root that another repository or entry deployed is not ours to change.
+
+    A wrong context must not prune staging with production's files. Raises GuardError.
+    """
+    if record is None or takeover or (record.repository, record.entry) == (repository, entry):
+        return
+    raise GuardError(
+        f"{server} is deployed from {record.entry} of {record.repository}, not from {entry} of {repository}",
+        hint="check the kubeconfig and the context; --takeover makes this entry the owner.",
+    )
+
+
+def no_live_controller(cluster: Cluster, root: str, wanted: Iterable[str]) -> None:
+    """Two masters would undo each other's work: refuse while Flux reconciles the same Kustomizations.
+
+    Raises GuardError; nothing overrides it.
+    """
+    if cluster.api(FLUX, "Kustomization") is None:
+        return
+    ours = set(wanted)
+    reconciled = sorted(
+        id_
+        for item in cluster.list(FLUX, "Kustomization").items
+        if (id_ := f"{item['metadata'].get('namespace')}/{item['metadata']['name']}") in ours
+        and not (item.get("spec") or {}).get("suspend")
+        and (item.get("status") or {}).get("conditions")
+    )
+    if not reconciled or not (running := _running_controllers(cluster)):
+        return
+    raise GuardError(
+        f"{running[0]} is running and reconciles {', '.join(reconciled[:3])} too",
+        hint=f"let one of them do it: suspend {root} (`flux suspend kustomization`), or scale the controller "
+        "to zero.",
+    )
+
+
+def not_superseded(
+    deployment: Deployment | None,
+    commit: str,
+    is_ancestor: Callable[[str, str], bool | None],
+    *,
+    allow_older: bool,
+) -> None:
+    """An older commit must not undo a newer one: a run that comes late has nothing to add.
+
+    Raises Superseded, also when the history at hand cannot tell.
+    """
+    if deployment is None or allow_older or deployment.commit == commit:
+        return
+    stage = "deployed" if deployment.done else "being deployed"
+    match is_ancestor(commit, deployment.commit):
+        case True:
+            raise Superseded(
+                f"{commit[:12]} is older than {deployment.revision}, which is {stage}",
+                hint="--allow-older goes back to it on purpose.",
+            )
+        case None:
+            raise Superseded(
+                f"{commit[:12]} may be older than {deployment.revision}, which is {stage}: "
+                "the history at hand does not tell",
+                hint="fetch the whole history (actions/checkout: fetch-depth: 0), or use --allow-older.",
+            )
+        case False:
+            return
+
+
+def dependency(id_: str, records: Mapping[str, Record], cluster: Cluster) -> str:
+    """Why a dependency outside this run does not count as ready; "" when it does."""
+    if (record := records.get(id_)) is not None:
+        return "" if record.state is State.READY else f"dependency '{id_}' is not ready"
+    if cluster.api(FLUX, "Kustomization") is not None:
+        namespace, _, name = id_.partition("/")
+        live = cluster.get(ResourceRef(namespace, name, FLUX, "Kustomization", "v1"))
+        if live is not None:
+            return "" if _is_ready(live) else f"dependency '{id_}' is not ready"
+    return f"dependency '{id_}' not found: it is neither in this run nor in the cluster"
+
+
+def outside(cluster: Cluster, records: Mapping[str, Record], mine: Iterable[str]) -> frozenset[str]:
+    """Kustomizations of this cluster that are not part of this entry."""
+    others = set(records)
+    if cluster.api(FLUX, "Kustomization") is not None:
+        others |= {
+            f"{item['metadata'].get('namespace')}/{item['metadata']['name']}"
+            for item in cluster.list(FLUX, "Kustomization").items
+        }
+    return frozenset(others.difference(mine))
+
+
+def _running_controllers(cluster: Cluster) -> list[str]:
+    try:
+        deployments = cluster.list("apps", "Deployment", selector=f"app.kubernetes.io/component={CONTROLLER}")
+    except ClusterError as exc:
+        raise GuardError(
+            f"it cannot be told whether Flux's {CONTROLLER} is running: {exc.message}",
+            hint="the credentials need to list Deployments in all namespaces.",
+        ) from exc
+    return [
+        f"Deployment/{item['metadata']['namespace']}/{item['metadata']['name']}"
+        for item in deployments.items
+        if ((item.get("status") or {}).get("availableReplicas") or 0) > 0
+    ]
+
+
+def _is_ready(live: Manifest) -> bool:
+    status = live.get("status") or {}
+    conditions = {c.get("type"): c.get("status") for c in status.get("conditions") or []}
+    generation = live["metadata"].get("generation")
+    return conditions.get("Ready") == "True" and status.get("observedGeneration") == generation

@@ -1,0 +1,144 @@
+"""The outside, put together for one run; both front doors use it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, TextIO
+
+from runner.clients.clock import SystemClock
+from runner.desired import Clients
+from runner.errors import Interrupted
+from runner.options import Options
+from runner.ports import Cluster, Listener, Observer
+
+REQUESTS_AT_ONCE = 32
+LAST_WORDS = 6.0  # seconds from a signal until the process ends, whatever hangs
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(slots=True)
+class Stop:
+    """Whether the run was told to end, and what has to hear of it."""
+
+    stream: TextIO
+    told: bool = False
+    hooks: list[Callable[[], None]] = field(default_factory=list)
+
+    def now(self) -> None:
+        self.told = True
+        for hook in self.hooks:
+            hook()
+
+    def asked(self) -> bool:
+        return self.told
+
+
+@contextmanager
+def clients(options: Options, stream: TextIO, *, with_cluster: bool, live: bool) -> Iterator[Clients]:
+    """Everything a run needs, closed when it is over; progress goes to `stream`."""
+    from runner.clients.git import GitCheckout
+    from runner.clients.kustomize import WorkerPool
+    from runner.console import console
+
+    clock = SystemClock()
+    stop = Stop(stream)
+    with ExitStack() as stack:
+        stack.enter_context(_interruptible(stop))
+        repository = GitCheckout.open(options.repo)
+        listener: Listener = stack.enter_context(console(stream, clock, live=live))
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="kustodian-"))
+        builder = stack.enter_context(WorkerPool())
+        pool = stack.enter_context(_pool())
+        yield Clients(
+            repository=repository,
+            builder=builder,
+            clock=clock,
+            pool=pool,
+            listener=listener,
+            directory=Path(directory),
+            connect=_Connection(options, stop, stack) if with_cluster else None,
+            cancel=stop.now,
+            cancelled=stop.asked,
+        )
+
+
+@contextmanager
+def connection(options: Options) -> Iterator[Cluster]:
+    """The cluster alone, for commands that only look."""
+    with ExitStack() as stack:
+        cluster, _ = _Connection(options, Stop(sys.stderr), stack)()
+        yield cluster
+
+
+@dataclass(slots=True)
+class _Connection:
+    """The API server, connected to when it is first needed."""
+
+    options: Options
+    stop: Stop
+    stack: ExitStack
+    made: tuple[Cluster, Observer] | None = None
+    mutex: Any = field(default_factory=threading.Lock)
+
+    def __call__(self) -> tuple[Cluster, Observer]:
+        with self.mutex:
+            if self.made is None:
+                from runner.clients.kubernetes import WatchingObserver, connect
+
+                cluster = connect(
+                    kubeconfig=self.options.kubeconfig or None, context=self.options.context or None
+                )
+                self.stack.callback(cluster.close)
+                self.stop.hooks.append(cluster.cancel)
+                self.made = cluster, WatchingObserver(cluster.impatient())
+        return self.made
+
+
+@contextmanager
+def _pool() -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="request")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _interruptible(stop: Stop) -> Iterator[None]:
+    """Turn the first INT or TERM into `Interrupted`, and make sure that the process ends soon after."""
+
+    def tell(number: int, _frame: FrameType | None) -> None:
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        last = threading.Timer(LAST_WORDS, _give_up, (stop.stream, number))
+        last.daemon = True
+        last.start()
+        raise Interrupted("interrupted", signal=number)
+
+    before = {each: signal.signal(each, tell) for each in _SIGNALS}
+    try:
+        yield
+    except Interrupted:
+        stop.now()
+        raise
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _give_up(stream: TextIO, number: int) -> None:
+    """Something does not answer: what was written down before each write is enough to go on from."""
+    stream.write("stopped while a request was still under way; the next run completes the work\n")
+    stream.flush()
+    sys.stdout.flush()
+    os._exit(128 + number)

@@ -1,0 +1,210 @@
+"""The command line: flags → Options → pipeline → result on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import version as distribution_version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from runner.errors import ExitCode, Interrupted, RunnerError
+from runner.options import ROOT
+
+F = TypeVar("F", bound=Callable[..., Any])
+ISSUES = "please report it, with what is above, where you got kustodian from"
+
+
+def main() -> None:
+    """Run the command line; every failure is one message, a hint and an exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    try:
+        code = commands.main(args=arguments, standalone_mode=False)
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
+    except click.ClickException as exc:
+        exc.show()
+        return int(ExitCode.WRONG_INPUT)
+    except (click.Abort, KeyboardInterrupt):
+        return int(ExitCode.INTERRUPTED)
+    except Interrupted as exc:
+        _say("interrupted: nothing was written")
+        return 128 + exc.signal
+    except RunnerError as exc:
+        _explain(exc)
+        return int(exc.exit_code)
+    except BrokenPipeError:
+        return int(ExitCode.DONE)
+    except Exception as exc:  # noqa: BLE001 -- the last catcher: whatever comes here is a bug of ours
+        import traceback
+
+        _say("".join(traceback.format_exception(exc)))
+        _say(f"this is a bug in kustodian: {ISSUES}")
+        return int(ExitCode.BUG)
+    return int(code or 0)
+
+
+def _common(command: F) -> F:
+    """The flags of every command that reads a repository."""
+    for option in reversed(
+        (
+            click.option("--repo", type=click.Path(path_type=Path), default=Path(), help="The Git checkout."),
+            click.option("--revision", default="HEAD", show_default=True, help="The commit to work on."),
+            click.option("--worktree", is_flag=True, help="Use the files as they are on disk."),
+            click.option("--entry", required=True, help="Directory that the cluster starts from."),
+            click.option("--root", default=ROOT, show_default=True, help="The root Kustomization."),
+            click.option("-n", "--namespace", default="", help="Only Kustomizations of this namespace."),
+            click.option("-A", "--all-namespaces", is_flag=True, help="Of all namespaces; the default."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _cluster(command: F) -> F:
+    """The flags of every command that talks to a cluster."""
+    for option in (
+        click.option("--context", default="", help="The kubeconfig's context."),
+        click.option("--kubeconfig", default="", help="Default: KUBECONFIG, ~/.kube/config, or the pod's."),
+    ):
+        command = option(command)
+    return command
+
+
+def _output(*choices: str) -> Callable[[F], F]:
+    return click.option(
+        "-o", "--output", type=click.Choice(choices), default=choices[0], show_default=True, help="The form."
+    )
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(distribution_version("kustodian"), prog_name="kustodian")
+def commands() -> None:
+    """Reconcile Flux Kustomizations from here, without controllers in the cluster."""
+
+
+@commands.command()
+@click.argument("names", nargs=-1, metavar="[NAMESPACE/NAME]...")
+@_common
+@_cluster
+@_output("text", "json", "yaml")
+@click.option("--dry-run", is_flag=True, help="Show what would happen; write nothing.")
+@click.option("--read-secrets", is_flag=True, help="Let a dry run read Secrets of the cluster.")
+@click.option("--exit-code", is_flag=True, help="Exit with 5 when a dry run finds differences.")
+@click.option("--prune-limit", default="10,20%", show_default=True, help="More deletions are held back.")
+@click.option("--approve", multiple=True, metavar="DIGEST", help="Let through what a guard held back.")
+@click.option("--takeover", is_flag=True, help="Take over what another entry or repository deploys.")
+@click.option("--allow-older", is_flag=True, help="Go back to a commit older than the deployed one.")
+@click.option("--install-flux", is_flag=True, help="Apply Flux's own installation, but for its reconciler.")
+@click.option("--max-parallel", type=click.IntRange(1, 1000), default=16, show_default=True, help="At once.")
+@click.option("--lock-timeout", default="10m", show_default=True, help="How long to wait for another run.")
+@click.option("--lease-duration", default="30s", hidden=True)
+def reconcile(**given: Any) -> int:  # noqa: ANN401 -- click gives what the decorators ask for
+    """Make the cluster match the entry, in dependency order, with health checks; prune; record."""
+    from runner import pipeline
+    from runner.assembly import clients
+    from runner.commands import exit_code, options
+    from runner.report import json, text, yaml
+
+    output, differences = given.pop("output"), given.pop("exit_code")
+    chosen = options(**given)
+    with clients(chosen, sys.stderr, with_cluster=True, live=sys.stderr.isatty()) as world:
+        result = pipeline.reconcile(chosen, world)
+    code = exit_code(result, differences=differences)
+    match output:
+        case "json":
+            _print(json.reconcile(result, code))
+        case "yaml":
+            _print(yaml.reconcile(result, code))
+        case _:
+            _print(text.reconcile(result))
+    return code
+
+
+@commands.command()
+@click.argument("names", nargs=-1, metavar="[NAMESPACE/NAME]...")
+@_common
+@_output("yaml", "json", "name", "text")
+@click.option("--show-secrets", is_flag=True, help="Print the values of Secrets.")
+def build(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
+    """Render Kustomizations as they would be applied; no cluster is asked."""
+    from runner import commands as do
+
+    output, secrets = given.pop("output"), given.pop("show_secrets")
+    result, errors, code = do.build(do.options(**given), output, show_secrets=secrets)
+    _print(result)
+    for line in errors:
+        _say(line)
+    return code
+
+
+@commands.command()
+@_common
+@_output("text", "json", "yaml", "name")
+def tree(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
+    """Show the entry's Kustomizations: parents, dependencies, variables, number of objects."""
+    from runner import commands as do
+
+    output = given.pop("output")
+    result, code = do.tree(do.options(names=(), **given), output)
+    _print(result)
+    return code
+
+
+@commands.command()
+@click.argument("names", nargs=-1, metavar="[NAMESPACE/NAME]...")
+@_cluster
+@click.option("-n", "--namespace", default="", help="Only Kustomizations of this namespace.")
+@click.option("-A", "--all-namespaces", is_flag=True, help="Of all namespaces; the default.")
+@_output("text", "json", "yaml", "name")
+def get(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
+    """Show what the cluster has on record: states, revisions, inventories."""
+    from runner import commands as do
+
+    output = given.pop("output")
+    result, code = do.get(do.options(**given), output)
+    _print(result)
+    return code
+
+
+@commands.command()
+def version() -> int:
+    """Show the version, and Flux's, whose library renders."""
+    from runner.clients.kustomize import WorkerPool
+
+    with WorkerPool(1) as pool:
+        worker = pool.version()
+    _print(f"kustodian {distribution_version('kustodian')}")
+    _print(f"renders like Flux {worker.flux} (kustomize {worker.kustomize}, {worker.go})")
+    return int(ExitCode.DONE)
+
+
+def _print(result: str) -> None:
+    from runner.report.style import fit
+
+    sys.stdout.write(fit(result if result.endswith("\n") else f"{result}\n", sys.stdout.encoding))
+    sys.stdout.flush()
+
+
+def _explain(exc: RunnerError) -> None:
+    from runner.report import clean
+
+    for number, line in enumerate(clean.block(exc.message)):
+        _say(f"error: {line}" if number == 0 else f"  {line}")
+    if exc.hint:
+        _say(f"hint: {clean.line(exc.hint, 1000)}")
+
+
+def _say(text: str) -> None:
+    from runner.report.style import fit
+
+    sys.stderr.write(fit(f"{text}\n", sys.stderr.encoding))
+
+
+if __name__ == "__main__":
+    main()

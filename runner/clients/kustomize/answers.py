@@ -1,0 +1,105 @@
+"""Between the worker's JSON and our own types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from runner.rendered import (
+    ArtifactListing,
+    BuildRequest,
+    Built,
+    Closure,
+    ParsedFile,
+    ParsedObject,
+    Problem,
+    RenderedResource,
+    Subject,
+    WorkerVersion,
+)
+
+Json = Mapping[str, Any]
+
+
+def build_request(request: BuildRequest) -> dict[str, Any]:
+    """The wire form of a request."""
+    return {
+        "op": "build",
+        "root": str(request.root),
+        "path": request.path,
+        "kustomization": request.kustomization,
+        "variables": dict(request.variables),
+        "strict": request.strict,
+        "keepUnresolved": request.keep_unresolved,
+        "overridable": sorted(request.overridable),
+        "display": dict(request.display),
+        "remoteBases": request.remote_bases,
+        "oracle": request.oracle,
+    }
+
+
+def built(answer: Json) -> Built:
+    """How a build went."""
+    kfile = answer.get("kfile") or {}
+    return Built(
+        resources=tuple(_resource(item) for item in answer.get("resources") or ()),
+        closure=_closure(answer.get("closure") or {}),
+        kfile=kfile.get("path", ""),
+        generated=kfile.get("generated", False),
+        warnings=problems(answer.get("warnings")),
+        problems=problems(answer.get("errors")),
+    )
+
+
+def parsed(name: str, answer: Json) -> ParsedFile:
+    """The objects of a file; its name stands in for the one the worker never learnt."""
+    objects = (
+        ParsedObject(item["object"], item["document"], item["line"]) for item in answer.get("objects") or ()
+    )
+    return ParsedFile(name, tuple(objects), problems(answer.get("errors"), file=name))
+
+
+def artifact(answer: Json) -> ArtifactListing:
+    """What is not in an artifact."""
+    listing = answer.get("artifact") or {}
+    return ArtifactListing(tuple(listing.get("excluded") or ()), tuple(listing.get("symlinks") or ()))
+
+
+def version(answer: Json) -> WorkerVersion:
+    """What the worker is made of."""
+    found = answer["version"]
+    return WorkerVersion(found["sourceHash"], found["flux"], found["kustomize"], found["go"])
+
+
+def problems(items: Iterable[Json] | None, *, file: str = "") -> tuple[Problem, ...]:
+    """The problems of an answer; `file` is for those that name none."""
+    return tuple(_problem(item, file) for item in items or ())
+
+
+def _problem(item: Json, file: str) -> Problem:
+    subject = item.get("subject")
+    return Problem(
+        code=item["code"],
+        message=item["message"],
+        stage=item.get("stage", ""),
+        subject=Subject(**subject) if subject else None,
+        variable=item.get("variable", ""),
+        json_path=item.get("jsonPath", ""),
+        file=item.get("file") or file,
+        line=item.get("line", 0),
+    )
+
+
+def _resource(item: Json) -> RenderedResource:
+    return RenderedResource(
+        object=item["object"],
+        origin=item.get("origin", ""),
+        substitution=item.get("substitution", ""),
+        unresolved=tuple(item.get("unresolved") or ()),
+        display=item.get("display"),
+    )
+
+
+def _closure(item: Json) -> Closure:
+    groups = {name: tuple(item.get(name) or ()) for name in ("read", "stat", "dirs", "listed", "missing")}
+    return Closure(**groups, links=item.get("links") or {})

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// limits hold for the life of the process; the parent chooses them.
+type limits struct {
+	memoryBytes uint64
+	answerBytes int
+	fileBytes   int64
+	objects     int
+	printHash   bool
+}
+
+func parseFlags() limits {
+	memory := flag.Uint64("memory-mib", 0, "memory of the process; 0 is unlimited")
+	answer := flag.Int("answer-mib", 256, "size of an answer")
+	file := flag.Int64("file-mib", 16, "size of a file that is read")
+	objects := flag.Int("objects", 50_000, "objects of a build or a file")
+	hash := flag.Bool("source-hash", false, "print the hash of the sources and exit")
+	flag.Parse()
+	return limits{*memory << 20, *answer << 20, *file << 20, *objects, *hash}
+}
+
+// reserveStdout keeps the real standard output for the protocol: what a library prints goes to
+// standard error.
+func reserveStdout() *os.File {
+	fd, err := unix.Dup(1)
+	if err == nil {
+		unix.CloseOnExec(fd)
+		err = unix.Dup2(2, 1)
+	}
+	if err != nil {
+		os.Exit(2)
+	}
+	return os.NewFile(uintptr(fd), "protocol")
+}
+
+func isolate(l limits) error {
+	if l.memoryBytes > 0 {
+		bytes := l.memoryBytes + reserved()
+		ceiling := unix.Rlimit{Cur: bytes, Max: bytes}
+		if err := unix.Setrlimit(unix.RLIMIT_AS, &ceiling); err != nil {
+			return err
+		}
+		debug.SetMemoryLimit(int64(l.memoryBytes / 4 * 3))
+	}
+	debug.SetMaxStack(256 << 20)
+	http.DefaultTransport = &gate{next: http.DefaultTransport}
+	outside.remember()
+	outside.hide()
+	go dieWithParent(os.Getppid())
+	return nil
+}
+
+// reserved is the address space that Go's runtime has taken before it uses any of it: about a GiB,
+// which counts for the operating system's limit but not for ours.
+func reserved() uint64 {
+	var pages uint64
+	if text, err := os.ReadFile("/proc/self/statm"); err == nil {
+		_, _ = fmt.Sscan(string(text), &pages)
+	}
+	return pages * uint64(os.Getpagesize())
+}
+
+// dieWithParent catches what the end of standard input does not: another process that still holds
+// the pipe. The kernel's own death signal would come when the *thread* that started us ends.
+func dieWithParent(parent int) {
+	for range time.Tick(time.Second) {
+		if os.Getppid() != parent {
+			os.Exit(0)
+		}
+	}
+}
+
+// environment is what git needs for remote bases. Nothing of it is visible to any other build:
+// kustomize takes the value of a variable that an env file only names from the environment.
+type environment struct{ variables map[string]string }
+
+var outside environment
+
+var errRefused = errors.New("remote resource refused")
+
+func (e *environment) remember() {
+	e.variables = map[string]string{"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "HOME": "/nonexistent"}
+	for _, name := range []string{
+		"PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
+		"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+	} {
+		if value, ok := os.LookupEnv(name); ok {
+			e.variables[name] = value
+		}
+	}
+	// net/http reads the proxy settings once, at the first question.
+	_, _ = http.ProxyFromEnvironment(&http.Request{URL: &url.URL{}})
+}
+
+func (e *environment) hide() {
+	os.Clearenv()
+	os.Setenv("PATH", "/nonexistent")
+	if dir, ok := e.variables["TMPDIR"]; ok {
+		os.Setenv("TMPDIR", dir)
+	}
+	remote = false
+}
+
+func (e *environment) show() {
+	for name, value := range e.variables {
+		os.Setenv(name, value)
+	}
+	remote = true
+}
+
+// remote says whether the build that runs now may use the network; builds never overlap.
+var remote bool
+
+// gate stands in front of the network: kustomize fetches URLs without asking its file system.
+type gate struct{ next http.RoundTripper }
+
+func (g *gate) RoundTrip(q *http.Request) (*http.Response, error) {
+	if !remote {
+		return nil, errRefused
+	}
+	return g.next.RoundTrip(q)
+}

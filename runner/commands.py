@@ -1,0 +1,229 @@
+"""What the commands beside `reconcile` do; the command line only reads flags and prints."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from runner import desired
+from runner.assembly import clients
+from runner.discover.spec import seconds
+from runner.errors import ExitCode, UsageError
+from runner.fleet import Fleet, Unit
+from runner.model import Leaf, Manifest, ResourceRef, Run, State
+from runner.options import ROOT, Options, PruneLimit
+from runner.rendered import Problem
+from runner.report import json, text, yaml
+from runner.report.views import BuildView, Scope
+from runner.state import Record
+from runner.store import Store
+
+_LIMIT = re.compile(r"(\d+),(\d+(?:\.\d+)?)%")
+
+
+def options(  # noqa: PLR0913 -- one argument for each flag
+    *,
+    names: Sequence[str],
+    namespace: str,
+    all_namespaces: bool,
+    repo: Path = Path(),
+    root: str = ROOT,
+    approve: Sequence[str] = (),
+    prune_limit: str = "10,20%",
+    lock_timeout: str = "10m",
+    lease_duration: str = "30s",
+    **rest: Any,  # noqa: ANN401 -- flags that are options as they are
+) -> Options:
+    """Options from flags. Raises UsageError."""
+    if all_namespaces and namespace:
+        raise UsageError("-n and -A exclude each other", hint="-A, all namespaces, is the default.")
+    own = namespace or root.partition("/")[0]
+    return Options(
+        repo=repo,
+        root=root,
+        names=frozenset(name if "/" in name else f"{own}/{name}" for name in names),
+        namespace=namespace,
+        approve=frozenset(approve),
+        prune_limit=parse_prune_limit(prune_limit),
+        lock_timeout=_seconds("--lock-timeout", lock_timeout),
+        lease_duration=_seconds("--lease-duration", lease_duration),
+        **rest,
+    )
+
+
+def parse_prune_limit(given: str) -> PruneLimit:
+    """`10,20%`: more than 10 objects and more than 20 % of the inventory. Raises UsageError."""
+    match = _LIMIT.fullmatch(given.replace(" ", ""))
+    if match is None:
+        raise UsageError(f"prune limit {given!r} is not OBJECTS,PERCENT%", hint="10,20% is the default.")
+    return PruneLimit(int(match[1]), float(match[2]))
+
+
+def exit_code(result: Run, *, differences: bool = False) -> int:
+    """What the process says about a run that came to its end."""
+    if result.interrupted:
+        return 128 + result.interrupted
+    if result.superseded:
+        return ExitCode.LOCKED
+    if result.failed:
+        return ExitCode.FAILED
+    if any(held.digest for held in result.held):
+        return ExitCode.GUARD
+    if differences and any(c.action.writes for outcome in result.outcomes for c in outcome.changes):
+        return ExitCode.DIFFERENCES
+    return ExitCode.DONE
+
+
+def build(chosen: Options, output: str, *, show_secrets: bool) -> tuple[str, list[str], int]:
+    """The rendered objects, what could not be rendered, and the exit code."""
+    with clients(chosen, sys.stderr, with_cluster=False, live=False) as world:
+        source = desired.at(chosen, world)
+        fleet = source.fleet(cluster=None)
+        units = _selected(chosen, fleet)
+        shown = {unit.id: _objects(unit, show_secrets=show_secrets) for unit in units}
+        errors = {unit.id: _problems(unit) for unit in units}
+        code = int(ExitCode.FAILED if any(errors.values()) else ExitCode.DONE)
+        problems = [f"{id_}: {line}" for id_, found in errors.items() for line in text.problems(found)]
+        problems += [
+            f"{unit.id}: warning: {w}" for unit in units if unit.rendering for w in unit.rendering.warnings
+        ]
+        problems += [f"{unit.id}: {line}" for unit in units for line in _unknown(unit)]
+        if output == "json":
+            scope = Scope("", source.root.path.removeprefix("./"), source.revision)
+            views = [
+                BuildView(
+                    unit.kustomization.namespace,
+                    unit.kustomization.name,
+                    unit.kustomization.path,
+                    shown[unit.id],
+                    errors[unit.id],
+                )
+                for unit in units
+            ]
+            return json.build(scope, views, code), problems, code
+        everything = [manifest for unit in units for manifest in shown[unit.id]]
+        if output == "name":
+            return "".join(f"{ResourceRef.of(manifest)}\n" for manifest in everything), problems, code
+        return world.builder.encode(everything) if everything else "", problems, code
+
+
+def tree(chosen: Options, output: str) -> tuple[str, int]:
+    """The entry's Kustomizations, from Git alone."""
+    with clients(chosen, sys.stderr, with_cluster=False, live=False) as world:
+        source = desired.at(chosen, world)
+        fleet = source.fleet(cluster=None)
+        leaves = [leaf(unit) for unit in _selected(chosen, fleet)]
+        scope = Scope("", source.root.path.removeprefix("./"), source.revision)
+    code = int(ExitCode.FAILED if fleet.unrendered else ExitCode.DONE)
+    match output:
+        case "json":
+            return json.tree(scope, leaves, code), code
+        case "yaml":
+            return yaml.tree(scope, leaves, code), code
+        case "name":
+            return text.names(leaves), code
+        case _:
+            return text.tree(leaves), code
+
+
+def get(chosen: Options, output: str) -> tuple[str, int]:
+    """What the cluster has on record."""
+    from runner.assembly import connection
+    from runner.clients.clock import SystemClock
+
+    with connection(chosen) as cluster:
+        records = Store(cluster).load()
+        server = cluster.server
+    leaves = [_recorded(record) for id_, record in sorted(records.items()) if chosen.selects(id_)]
+    roots = [record for record in records.values() if record.deployment is not None]
+    root = roots[0] if len(roots) == 1 else None
+    deployment = root.deployment if root else None
+    scope = Scope(server, root.entry if root else "", deployment.revision if deployment else "")
+    match output:
+        case "json":
+            return json.get(scope, leaves), int(ExitCode.DONE)
+        case "yaml":
+            return yaml.get(scope, leaves), int(ExitCode.DONE)
+        case "name":
+            return text.names(leaves), int(ExitCode.DONE)
+        case _:
+            return text.get(leaves, SystemClock().now()), int(ExitCode.DONE)
+
+
+def leaf(unit: Unit, record: Record | None = None) -> Leaf:
+    """One Kustomization as views show it."""
+    k = unit.kustomization
+    rendering = unit.rendering
+    return Leaf(
+        k.id,
+        k.path,
+        unit.parent,
+        k.depends_on,
+        tuple(sorted(rendering.variables.producers)) if rendering else (),
+        suspended=k.suspend,
+        objects=tuple(ResourceRef.of(manifest) for manifest in unit.objects),
+        problems=tuple(str(problem) for problem in rendering.problems) if rendering else (),
+        recorded=record.state if record else None,
+    )
+
+
+def _recorded(record: Record) -> Leaf:
+    spec: Mapping[str, Any] = record.manifest.get("spec") or {}
+    own = record.kustomization.partition("/")[0]
+    last = record.history[0] if record.history else None
+    return Leaf(
+        record.kustomization,
+        str(spec.get("path") or ""),
+        record.parent,
+        tuple(f"{d.get('namespace') or own}/{d.get('name')}" for d in spec.get("dependsOn") or []),
+        suspended=spec.get("suspend") is True,
+        objects=tuple(sorted(record.inventory)),
+        recorded=record.state,
+        recorded_message=record.message or _message(record),
+        revision=last.revision if last else "",
+        changed_at=last.at if last else None,
+    )
+
+
+def _message(record: Record) -> str:
+    if record.state is State.READY:
+        return f"Applied revision: {record.history[0].revision}" if record.history else ""
+    return "a run began and has not ended" if record.state is None else ""
+
+
+def _selected(chosen: Options, fleet: Fleet) -> list[Unit]:
+    units = [unit for unit in fleet if chosen.selects(unit.id)]
+    if missing := sorted(chosen.names - fleet.units.keys()):
+        raise UsageError(
+            f"there is no Kustomization {', '.join(missing)} in {chosen.entry}",
+            hint="`kustodian tree -o name` lists them.",
+        )
+    return units
+
+
+def _objects(unit: Unit, *, show_secrets: bool) -> Sequence[Manifest]:
+    if unit.rendering is None:
+        return ()
+    return unit.rendering.objects if show_secrets else unit.rendering.shown
+
+
+def _problems(unit: Unit) -> tuple[Problem, ...]:
+    return unit.rendering.problems if unit.rendering else ()
+
+
+def _unknown(unit: Unit) -> list[str]:
+    variables = unit.rendering.variables if unit.rendering else None
+    if variables is None or variables.known:
+        return []
+    names = ", ".join(str(source) for source in (*variables.unread, *variables.missing))
+    return [f"not fully known: {names} is only in the cluster; its expressions are left as they are"]
+
+
+def _seconds(flag: str, given: str) -> float:
+    try:
+        return seconds(given)
+    except ValueError as exc:
+        raise UsageError(f"{flag}: {exc}") from exc

@@ -1,0 +1,149 @@
+"""Options and a checkout → what the entry wants: one commit, its files, and every Kustomization in them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runner import discover
+from runner.errors import ClusterError, RenderError, UsageError
+from runner.fleet import Fleet, Unit
+from runner.model import Artifact, Kustomization, Manifest, VariableSource
+from runner.options import Options
+from runner.ports import Builder, Clock, Cluster, Listener, Observer, Phase, Progress, Repository
+from runner.render import NotRead, Renderer
+from runner.session import World
+from runner.sources import Checkout
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Everything outside the process, handed in once by a front door."""
+
+    repository: Repository
+    builder: Builder
+    clock: Clock
+    pool: Executor  # for requests and builds
+    listener: Listener
+    directory: Path  # an empty directory of ours
+    connect: Callable[[], tuple[Cluster, Observer]] | None = None  # None: no cluster is asked anything
+    cancel: Callable[[], None] = lambda: None
+    cancelled: Callable[[], bool] = lambda: False
+
+    def world(self) -> World:
+        cluster, observer = self._connected()
+        return World(cluster, observer, self.clock, self.pool, self.listener, self.cancel, self.cancelled)
+
+    def reachable(self) -> Cluster:
+        """The cluster, once it has answered. Raises ClusterError when it does not."""
+        cluster, _ = self._connected()
+        cluster.version()
+        return cluster
+
+    def _connected(self) -> tuple[Cluster, Observer]:
+        if self.connect is None:
+            raise ClusterError("there is no cluster in this run")
+        return self.connect()
+
+
+@dataclass(slots=True)
+class Desired:
+    """The entry at one commit; `fleet` renders it."""
+
+    options: Options
+    clients: Clients
+    checkout: Checkout
+    root: Kustomization
+    artifact: Artifact
+    commit: str
+    _asked: dict[VariableSource, Manifest | NotRead | None] = field(default_factory=dict)
+    _mutex: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def revision(self) -> str:
+        return self.artifact.revision
+
+    def fleet(self, *, cluster: Cluster | None, adopted: Sequence[Unit] = ()) -> Fleet:
+        """Every Kustomization, rendered as far as it can be. Without a cluster its values stay unknown.
+
+        Raises:
+            RenderError: the root itself cannot be rendered.
+            UsageError: a Kustomization is malformed, or they wait for each other in a circle.
+        """
+        self.clients.listener(Progress("", Phase.RENDERING, self.revision))
+        with self._mutex:
+            self._asked.clear()
+        fleet = discover.walk(self.root, self._renderer(cluster, remembered=True), self.clients.pool, adopted)
+        root = fleet.units[fleet.root]
+        if root.rendering is not None and not root.rendering.ok:
+            raise RenderError(
+                f"{root.id} cannot be rendered: "
+                + "\n".join(str(problem) for problem in root.rendering.problems),
+                hint=f"nothing of {self.options.entry} can be known before its root renders.",
+            )
+        return fleet
+
+    def renderer_now(self) -> Renderer:
+        """A renderer that asks the cluster anew each time."""
+        return self._renderer(self.clients.world().cluster, remembered=False)
+
+    def is_newer_than(self, commit: str) -> bool | None:
+        """Whether this run's commit contains another one; None when that cannot be told."""
+        if not commit or commit == self.commit:
+            return False
+        return self.clients.repository.is_ancestor(commit, self.commit)
+
+    def _renderer(self, cluster: Cluster | None, *, remembered: bool) -> Renderer:
+        def live(source: VariableSource) -> Manifest | NotRead | None:
+            if cluster is None or (
+                source.kind == "Secret" and self.options.dry_run and not self.options.read_secrets
+            ):
+                return NotRead.NOT_READ
+            if not remembered:
+                return cluster.get(source.ref)
+            with self._mutex:
+                if source not in self._asked:
+                    self._asked[source] = cluster.get(source.ref)
+                return self._asked[source]
+
+        return Renderer(self.clients.builder, self.checkout.artifact, live)
+
+
+def at(options: Options, clients: Clients) -> Desired:
+    """Read the checkout at the revision that is asked for.
+
+    Raises:
+        UsageError: the revision or the entry does not exist.
+    """
+    entry = _entry(options.entry)
+    commit = clients.repository.resolve("HEAD" if options.worktree else options.revision)
+    root = discover.root(options.root, entry)
+    checkout = Checkout(
+        clients.repository,
+        clients.builder,
+        "" if options.worktree else commit,
+        root.source,
+        clients.directory,
+    )
+    artifact = checkout.packed()
+    if not (artifact.root / entry).is_dir():
+        raise UsageError(
+            f"entry {options.entry} is no directory of {artifact.revision}",
+            hint="name the directory that a cluster starts from, such as clusters/production.",
+        )
+    return Desired(options, clients, checkout, root, artifact, commit)
+
+
+def _entry(text: str) -> str:
+    """The entry without `./` and `/` at its ends, so that one directory has one name."""
+    parts = [part for part in text.split("/") if part not in {"", "."}]
+    if not text:
+        raise UsageError("no entry is given", hint="--entry clusters/production, for example.")
+    if ".." in parts or text.startswith("/"):
+        raise UsageError(
+            f"entry {text} is not a path inside the repository", hint="give it without .. and /."
+        )
+    return "/".join(parts)

@@ -1,0 +1,220 @@
+"""Entry → every Kustomization, recursively, each with its parent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from runner.discover.spec import is_kustomization, parse
+from runner.errors import CycleError, UsageError
+from runner.fleet import Fleet, Produced, Rendering, Unit, Variables
+from runner.model import Kustomization, Manifest, ResourceRef
+
+__all__ = ["Renderer", "children", "is_kustomization", "parse", "root", "walk"]
+
+
+class Renderer(Protocol):
+    """Turns a Kustomization into objects; see the render stage."""
+
+    def resolve(self, k: Kustomization, desired: Mapping[ResourceRef, Produced]) -> Variables: ...
+
+    def render(self, k: Kustomization, variables: Variables) -> Rendering: ...
+
+    def offline(self) -> Renderer: ...
+
+
+def root(id_: str, entry: str) -> Kustomization:
+    """The root as it is when Git does not contain it: what `flux bootstrap` would have written.
+
+    Raises:
+        UsageError: `id_` is not `namespace/name`.
+    """
+    namespace, slash, name = id_.partition("/")
+    if not (namespace and slash and name) or "/" in name:
+        raise UsageError(f"--root {id_!r} is not NAMESPACE/NAME", hint="Flux's is flux-system/flux-system.")
+    return parse(
+        {
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+            "kind": "Kustomization",
+            "metadata": {"namespace": namespace, "name": name},
+            "spec": {
+                "interval": "10m",
+                "path": f"./{entry}",
+                "prune": True,
+                "sourceRef": {"kind": "GitRepository", "name": name},
+            },
+        }
+    )
+
+
+def walk(start: Kustomization, renderer: Renderer, pool: Executor, adopted: Sequence[Unit] = ()) -> Fleet:
+    """Render the root, then the Kustomizations found in the output, until nothing new appears.
+
+    What one renders may be the variables of another, so all are rendered again until no input changes:
+    first from the desired state alone, then with what the cluster has. `adopted` are Kustomizations that
+    nobody renders now but that go on with the spec they had.
+
+    Raises:
+        UsageError: a Kustomization is malformed, or rendered by two parents.
+        CycleError: Kustomizations render each other's variables in a circle.
+    """
+    search = _Search(start, adopted)
+    search.settle(renderer.offline(), pool)
+    search.settle(renderer, pool)
+    if search.invalid:
+        raise _all(search.invalid)
+    return Fleet(start.id, dict(sorted(search.units.items())))
+
+
+def children(unit: Unit) -> tuple[Unit, ...]:
+    """The Kustomizations that a rendered one contains, itself left out, not rendered themselves yet.
+
+    Raises:
+        UsageError: one of them is malformed.
+    """
+    if unit.rendering is None:
+        return ()
+    return tuple(
+        Unit(child, unit.id, None, view)
+        for manifest, view in zip(unit.rendering.objects, unit.rendering.shown, strict=True)
+        if is_kustomization(manifest) and (child := parse(manifest)).id != unit.id
+    )
+
+
+@dataclass(slots=True)
+class _Search:
+    """The units found so far."""
+
+    start: Kustomization
+    adopted: Sequence[Unit]
+    units: dict[str, Unit] = field(default_factory=dict)
+    invalid: list[UsageError] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for unit in (Unit(self.start, shown=self.start.manifest), *self.adopted):
+            self.units[unit.id] = unit
+
+    def settle(self, renderer: Renderer, pool: Executor) -> None:
+        """Render whatever has other inputs than last time, until nothing has."""
+        rounds = 0
+        while todo := self._outdated(renderer):
+            rendered = pool.map(lambda item: renderer.render(item[0].kustomization, item[1]), todo)
+            for (unit, _), rendering in zip(todo, rendered, strict=True):
+                self.units[unit.id] = replace(unit, rendering=rendering)
+            self._find()
+            rounds += 1
+            if rounds > 2 * len(self.units) + 2:
+                names = tuple(sorted(unit.id for unit, _ in todo))
+                raise CycleError(
+                    names,
+                    f"{', '.join(names)} render each other's variables in a circle",
+                    hint="a ConfigMap or Secret that substitutes a Kustomization must not depend on it.",
+                )
+
+    def _outdated(self, renderer: Renderer) -> list[tuple[Unit, Variables]]:
+        desired = _produced(self.units.values())
+        todo = []
+        for unit in self.units.values():
+            if unit.kustomization.suspend:
+                continue
+            variables = renderer.resolve(unit.kustomization, desired)
+            if unit.rendering is None or unit.rendering.variables != variables:
+                todo.append((unit, variables))
+        return todo
+
+    def _find(self) -> None:
+        """Follow the children from the root; a unit whose object is the same keeps its rendering."""
+        self.invalid = []
+        own = self._own_spec()
+        found: dict[str, Unit] = {own.id: own}
+        front = [own]
+        for unit in self.adopted:
+            found[unit.id] = self._known(unit)
+            front.append(found[unit.id])
+        while front:
+            parent = front.pop(0)
+            for child in self._children(parent):
+                if child.id == self.start.id:
+                    continue
+                other = found.get(child.id)
+                if other is not None and other.parent != parent.id:
+                    self.invalid.append(
+                        UsageError(
+                            f"Kustomization {child.id} is rendered by {other.parent} and by {parent.id}",
+                            hint="keep it in one of them: each would take it from the other, and prune it.",
+                        )
+                    )
+                elif other is None:
+                    found[child.id] = self._known(child)
+                    front.append(found[child.id])
+        self.units = found
+
+    def _own_spec(self) -> Unit:
+        """The root; where its own render contains it, that spec counts."""
+        unit = self.units[self.start.id]
+        rendering = unit.rendering
+        for manifest in rendering.objects if rendering else ():
+            if not is_kustomization(manifest) or manifest["metadata"].get("name") != self.start.name:
+                continue
+            mine = self._parse(manifest)
+            if mine is not None and mine.id == self.start.id:
+                if _clean(mine.path) != _clean(self.start.path):
+                    self.invalid.append(
+                        UsageError(
+                            f"the root {mine.id} in {self.start.path} has spec.path {mine.path}",
+                            hint="name the directory that the root names as the entry; one entry is one "
+                            "cluster.",
+                        )
+                    )
+                same = mine.manifest.get("spec") == unit.kustomization.manifest.get("spec")
+                return unit if same else Unit(mine, shown=manifest)
+        return unit
+
+    def _children(self, parent: Unit) -> Iterable[Unit]:
+        try:
+            return children(parent)
+        except UsageError:
+            pass  # at least one is malformed: read them one by one, and keep what is wrong with each
+        found = []
+        for manifest in parent.objects:
+            if is_kustomization(manifest):
+                child = self._parse(manifest)
+                if child is not None and child.id != parent.id:
+                    found.append(Unit(child, parent.id, None, manifest))
+        return found
+
+    def _parse(self, manifest: Manifest) -> Kustomization | None:
+        try:
+            return parse(manifest)
+        except UsageError as exc:
+            self.invalid.append(exc)
+            return None
+
+    def _known(self, unit: Unit) -> Unit:
+        before = self.units.get(unit.id)
+        if before is not None and before.kustomization.manifest == unit.kustomization.manifest:
+            return replace(before, parent=unit.parent)
+        return unit
+
+
+def _produced(units: Iterable[Unit]) -> dict[ResourceRef, Produced]:
+    """Every ConfigMap, Secret and source of the desired state."""
+    return {
+        ResourceRef.of(manifest): Produced(unit.id, manifest)
+        for unit in units
+        for manifest in unit.objects
+        if (manifest["apiVersion"] == "v1" and manifest["kind"] in {"ConfigMap", "Secret"})
+        or str(manifest["apiVersion"]).startswith("source.toolkit.fluxcd.io/")
+    }
+
+
+def _clean(path: str) -> str:
+    return "/".join(part for part in path.split("/") if part not in {"", "."})
+
+
+def _all(problems: Sequence[UsageError]) -> UsageError:
+    """One error that names every malformed Kustomization."""
+    texts = list(dict.fromkeys(problem.message for problem in problems))
+    return UsageError("\n".join(texts), hint=problems[0].hint)

@@ -1,0 +1,121 @@
+"""After the last Kustomization: what is gone, what moved, what had to wait; and those that never began."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from runner import inventory, removal
+from runner.errors import LockError, RunnerError
+from runner.graph import Edge, Need
+from runner.model import Outcome, State
+from runner.schedule import Schedule
+from runner.session import Moved, Session
+from runner.state import Record
+
+
+def blocked(
+    session: Session, outcomes: Mapping[str, Outcome], id_: str, failed: tuple[Need, ...]
+) -> Outcome | None:
+    """What becomes of a Kustomization whose needs cannot be met; None lets it go on all the same.
+
+    Unchanged children of a failed parent go on: their own definition did not depend on the failure.
+    """
+    unit, record = session.units[id_], session.records.get(id_)
+    if all(need.edge is Edge.PARENT for need in failed) and record is not None:
+        same = (record.manifest.get("spec") or {}) == (unit.kustomization.manifest.get("spec") or {})
+        if same and record.manifest:
+            return None
+    causes: dict[str, None] = {}
+    for need in failed:
+        outcome = outcomes[need.id]
+        for cause in outcome.blocked_by or (need.id,):
+            causes[cause] = None
+    waited = tuple(sorted({need.id for need in failed}))
+    return Outcome(id_, State.BLOCKED, blocked_by=tuple(sorted(causes)), waited_for=waited)
+
+
+def unfinished(schedule: Schedule) -> tuple[Outcome, ...]:
+    """The outcomes of an interrupted run: those that ended, and those that were never begun."""
+    never = tuple(
+        Outcome(id_, State.SKIPPED, error="it was not begun")
+        for id_ in sorted(schedule.nodes.keys() - schedule.outcomes.keys())
+    )
+    return (*schedule.outcomes.values(), *never)
+
+
+def run(session: Session, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
+    """Prune what had to wait, take away what is gone, settle what moved; note the revision as deployed."""
+    late = {o.kustomization: o for o in outcomes}
+    if session.prune_later and session.all_rendered:
+        late = {id_: _prune_late(session, o) for id_, o in late.items()}
+    gone = tuple(_take_away(session, record) for record in _gone(session, late))
+    _settle_moves(session)
+    ended = (*late.values(), *gone)
+    done = all(o.ok for o in ended) and not session.options.names and not session.options.namespace
+    if done or session.wrote:
+        session.deployed(done=done)
+    return ended
+
+
+def _gone(session: Session, outcomes: Mapping[str, Outcome]) -> list[Record]:
+    """Those whose parent was applied in this run, or is itself gone; dependents first."""
+    if not session.all_rendered:
+        return []
+    order = removal.gone_in_order(session.gone)
+    return [
+        session.records[id_]
+        for id_ in order
+        if id_ in session.records
+        and not session.held_prunes.get(id_)
+        and (session.gone[id_].parent in session.gone or _well(outcomes.get(session.gone[id_].parent)))
+    ]
+
+
+def _well(outcome: Outcome | None) -> bool:
+    return outcome is not None and outcome.state is State.READY
+
+
+def _take_away(session: Session, record: Record) -> Outcome:
+    try:
+        removed = removal.take_away(session, record)
+    except (LockError, Moved):
+        raise
+    except RunnerError as exc:
+        return Outcome(record.kustomization, State.FAILED, error=exc.message, hint=exc.hint)
+    session.held_back(removed.held)
+    state = State.FAILED if removed.errors else State.READY
+    return Outcome(record.kustomization, state, changes=removed.changes, error="\n".join(removed.errors))
+
+
+def _prune_late(session: Session, outcome: Outcome) -> Outcome:
+    """Prune one Kustomization's stale objects, now that everything is known that is wanted."""
+    unit = session.units.get(outcome.kustomization)
+    record = session.records.get(outcome.kustomization)
+    if unit is None or record is None or outcome.state is not State.READY or not unit.kustomization.prune:
+        return outcome
+    stale = removal.stale(record, session.owners)
+    if not stale:
+        return outcome
+    try:
+        removed = removal.remove(session, record, stale, unit.kustomization.timeout)
+        session.held_back(removed.held)
+        session.write(replace(record, inventory=removed.inventory))
+    except (LockError, Moved):
+        raise
+    except RunnerError as exc:
+        return replace(outcome, state=State.FAILED, error=exc.message, hint=exc.hint)
+    changes = (*outcome.changes, *removed.changes)
+    if removed.errors:
+        return replace(outcome, state=State.FAILED, error="\n".join(removed.errors), changes=changes)
+    return replace(outcome, changes=changes)
+
+
+def _settle_moves(session: Session) -> None:
+    """An object leaves its old inventory once the new one holds it."""
+    for id_, record in sorted(session.records.items()):
+        if (record.repository, record.entry) != (session.repository, session.entry):
+            continue
+        moved = [ref for ref in record.inventory if session.recorded_by_another(ref, id_)]
+        if moved:
+            session.write(replace(record, inventory=inventory.without(record.inventory, moved)))

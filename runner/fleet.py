@@ -1,0 +1,105 @@
+"""The desired state of an entry: every Kustomization with its parent, its variables and what it renders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from runner.model import Kustomization, Manifest, ResourceRef, VariableSource
+from runner.rendered import Closure, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Produced:
+    """A desired ConfigMap or Secret, as its producer renders it."""
+
+    kustomization: str
+    object: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """What a build takes from elsewhere: the values of its expressions, and its source's definition."""
+
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    display: Mapping[str, str] = field(default_factory=dict)  # placeholders for values that are secret
+    overridable: frozenset[str] = frozenset()  # names that a source without an answer could still change
+    missing: tuple[VariableSource, ...] = ()  # required, and found nowhere
+    unread: tuple[VariableSource, ...] = ()  # only in the cluster, which is not asked here
+    live: tuple[VariableSource, ...] = ()  # answered, or to be answered, by the cluster
+    producers: frozenset[str] = frozenset()  # Kustomizations of this run that produce a source
+    warnings: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    source: Manifest | None = None  # the object that sourceRef names, when the desired state has it
+
+    @property
+    def known(self) -> bool:
+        """Whether every expression has its final value."""
+        return not (self.missing or self.unread)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """One Kustomization, rendered."""
+
+    objects: tuple[Manifest, ...] = field(default=(), repr=False)  # as they are applied, in build order
+    shown: tuple[Manifest, ...] = ()  # the same, without secret values
+    unresolved: Mapping[ResourceRef, tuple[str, ...]] = field(default_factory=dict)  # names left verbatim
+    closure: Closure = field(default_factory=Closure)
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
+    variables: Variables = field(default_factory=Variables)
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    @property
+    def final(self) -> bool:
+        """Whether this is what would be applied: nothing wrong, nothing left to be known."""
+        return self.ok and self.variables.known
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One Kustomization of the entry; `rendering` is None while it is suspended."""
+
+    kustomization: Kustomization
+    parent: str = ""  # who renders it; "" for the root
+    rendering: Rendering | None = None
+    shown: Manifest = field(default_factory=dict)  # its object, without secret values
+
+    @property
+    def id(self) -> str:
+        return self.kustomization.id
+
+    @property
+    def rendered(self) -> bool:
+        """Whether it is known what this Kustomization wants; a suspended one's wishes are not asked."""
+        return self.rendering is not None and self.rendering.ok
+
+    @property
+    def objects(self) -> tuple[Manifest, ...]:
+        return self.rendering.objects if self.rendering else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Every Kustomization of an entry, by identity, sorted."""
+
+    root: str
+    units: Mapping[str, Unit] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Unit]:
+        return iter(self.units.values())
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    def children(self, id_: str) -> tuple[str, ...]:
+        return tuple(unit.id for unit in self if unit.parent == id_)
+
+    @property
+    def unrendered(self) -> tuple[str, ...]:
+        """Kustomizations of which it is unknown what they want, although somebody asked."""
+        return tuple(u.id for u in self if u.rendering is not None and not u.rendering.ok)

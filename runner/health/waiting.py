@@ -1,0 +1,193 @@
+"""Watching a set of objects until every one is healthy, one cannot become it, or the time is up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from runner.health.rules import compute, seconds_until_stuck
+from runner.health.workloads import Judgement
+from runner.model import Health, Manifest, ResourceRef, Status
+from runner.ports import Clock, Observer
+
+_GRANULARITY = 1.0  # seconds between looks at what no observation reports: overrides, a cancellation
+_UNSEEN = "not observed yet"
+_MESSAGE_LIMIT = 160  # characters of an object's own words in a line of progress
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a wait ended: every object's health, and Flux's words for what is wrong."""
+
+    healths: tuple[Health, ...]  # sorted
+    settled: bool  # False when the time was up or the wait was interrupted: they might have become healthy
+    error: str = ""  # "" when every object is Current
+
+    @property
+    def ok(self) -> bool:
+        """Whether every object is Current."""
+        return not self.error
+
+
+def check(
+    objects: Mapping[ResourceRef, Manifest | None],
+    *,
+    now: float | None = None,
+    jobs_with_ttl: Collection[ResourceRef] = (),
+) -> tuple[Health, ...]:
+    """Judge live objects as they are this moment; None is one that does not exist. Sorted."""
+    return tuple(
+        _health(ref, objects[ref], now, gone_is_done=ref in jobs_with_ttl) for ref in sorted(objects)
+    )
+
+
+def wait(  # noqa: PLR0913  # every option is a promise to one caller, and has the default that suits the others
+    refs: Collection[ResourceRef],
+    observer: Observer,
+    clock: Clock,
+    *,
+    timeout: float,
+    fail_fast: bool = True,
+    jobs_with_ttl: Collection[ResourceRef] = (),
+    overrides: Callable[[ResourceRef], Judgement | None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    listener: Callable[[str], None] | None = None,
+) -> Verdict:
+    """Wait until every object is Current, one is Failed, or `timeout` seconds are over.
+
+    Without `fail_fast` a failure ends the wait only when there is nothing else left to wait for. An
+    object that does not exist may still appear, except the Jobs in `jobs_with_ttl`: they are gone
+    because they are done.
+
+    `overrides` judges in place of the live object, which is then not observed; for a given object it
+    answers always or never. `cancelled` ends the wait when it says so. Both are asked again at least once
+    a second for as long as they matter. `listener` is told what is still being waited for, whenever that
+    changes. Raises ClusterError when the observation does.
+    """
+    watch = _Watch(tuple(sorted(set(refs))), clock, frozenset(jobs_with_ttl), overrides)
+    if not watch.refs:
+        return Verdict((), settled=True)
+    pause = _GRANULARITY if cancelled else math.inf
+    deadline = clock.monotonic() + timeout
+    tell = _only_changes(listener)
+    observed = watch.observed()
+    with observer.observe(observed) as observation:
+        look = watch.look()
+        if observed:  # nothing can be said before the first answer, which brings all of them
+            watch.live.update(observation.changed(min(timeout, pause, look.good_for)))
+            look = watch.look()
+        while not (verdict := _final(look.healths, fail_fast=fail_fast)):
+            if cancelled and cancelled():
+                return _unfinished("interrupted while waiting for", look.healths)
+            remaining = deadline - clock.monotonic()
+            if remaining <= 0:
+                return _unfinished("timeout waiting for", look.healths)
+            tell(_progress(look.healths))
+            watch.live.update(observation.changed(min(remaining, pause, look.good_for)))
+            look = watch.look()
+    return verdict
+
+
+class _Look(NamedTuple):
+    """The healths of one moment, and for how many seconds they hold while nothing is reported."""
+
+    healths: tuple[Health, ...]
+    good_for: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """What is waited for, and what is known of it so far."""
+
+    refs: tuple[ResourceRef, ...]
+    clock: Clock
+    jobs_with_ttl: frozenset[ResourceRef]
+    overrides: Callable[[ResourceRef], Judgement | None] | None
+    live: dict[ResourceRef, Manifest | None] = field(default_factory=dict)
+
+    def observed(self) -> tuple[ResourceRef, ...]:
+        """The objects whose live state decides; the server may not even serve the others' kind."""
+        return tuple(ref for ref in self.refs if self._override(ref) is None)
+
+    def look(self) -> _Look:
+        """Judge every object once, all by the same reading of the clock."""
+        now = self.clock.now()
+        healths = []
+        good_for = math.inf
+        for ref in self.refs:
+            if judged := self._override(ref):
+                health = Health(ref, *judged)
+                if health.status is not Status.CURRENT:
+                    good_for = min(good_for, _GRANULARITY)
+            elif ref in self.live:
+                health = _health(ref, self.live[ref], now, gone_is_done=ref in self.jobs_with_ttl)
+                good_for = min(good_for, seconds_until_stuck(self.live[ref] or {}, now=now))
+            else:
+                health = Health(ref, Status.UNKNOWN, _UNSEEN)
+            healths.append(health)
+        return _Look(tuple(healths), good_for)
+
+    def _override(self, ref: ResourceRef) -> Judgement | None:
+        return self.overrides(ref) if self.overrides else None
+
+
+def _health(ref: ResourceRef, live: Manifest | None, now: float | None, *, gone_is_done: bool) -> Health:
+    if live is not None:
+        return Health(ref, *compute(live, now=now))
+    if gone_is_done:
+        return Health(ref, Status.CURRENT, "Job finished and was deleted (ttlSecondsAfterFinished)")
+    return Health(ref, Status.NOT_FOUND, "Resource not found")
+
+
+def _final(healths: tuple[Health, ...], *, fail_fast: bool) -> Verdict | None:
+    """The verdict that no further waiting would change, if there is one."""
+    statuses = {health.status for health in healths}
+    if statuses == {Status.CURRENT}:
+        return Verdict(healths, settled=True)
+    if Status.FAILED in statuses and (fail_fast or statuses <= {Status.CURRENT, Status.FAILED}):
+        failed = [health for health in healths if health.status is Status.FAILED]
+        return Verdict(healths, settled=True, error=_error("failed early due to stalled resources", failed))
+    return None
+
+
+def _unfinished(why: str, healths: tuple[Health, ...]) -> Verdict:
+    outstanding = [health for health in healths if health.status is not Status.CURRENT]
+    return Verdict(healths, settled=False, error=_error(why, outstanding))
+
+
+def _error(why: str, healths: Iterable[Health]) -> str:
+    """The words of fluxcd/pkg/ssa (WaitForSetWithContext), which people search for."""
+    return f"{why}: [{', '.join(map(_describe, healths))}]"
+
+
+def _describe(health: Health) -> str:
+    if health.status is not Status.UNKNOWN:
+        return f"{health.ref} status: '{health.status}'"  # Flux keeps the object's own words to itself
+    if health.message == _UNSEEN:
+        return f"can't determine status for {health.ref}"
+    return str(health)
+
+
+def _progress(healths: Iterable[Health]) -> str:
+    """`2 of 5 ready, waiting for Deployment/apps/x: Available: 0/3`."""
+    counted = tuple(healths)
+    ready = sum(health.status is Status.CURRENT for health in counted)
+    awaited = next(h for h in counted if h.status not in {Status.CURRENT, Status.FAILED})
+    words = " ".join(awaited.message.split()) or awaited.status
+    if len(words) > _MESSAGE_LIMIT:
+        words = words[: _MESSAGE_LIMIT - 1] + "…"
+    return f"{ready} of {len(counted)} ready, waiting for {awaited.ref}: {words}"
+
+
+def _only_changes(listener: Callable[[str], None] | None) -> Callable[[str], None]:
+    last = ""
+
+    def tell(words: str) -> None:
+        nonlocal last
+        if listener and words != last:
+            listener(words)
+        last = words
+
+    return tell

@@ -1,0 +1,280 @@
+"""The nouns of a run. Immutable, no I/O; every stage takes and returns these."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+Manifest = Mapping[str, Any]
+"""One Kubernetes object as JSON holds it; read-only by type."""
+
+FLUX = "kustomize.toolkit.fluxcd.io"
+"""The API group of Flux's Kustomization, and the prefix of its labels and annotations."""
+
+FIELD_MANAGER = "kustomize-controller"
+"""Flux's own field manager, so that fields change hands with Flux without an object changing."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ResourceRef:
+    """Names one object in a cluster.
+
+    The version takes no part in equality: the API server serves one object under every version,
+    so `apps/v1` and `apps/v1beta1` name the same object (Flux's inventory rule).
+    """
+
+    namespace: str  # "" for a cluster-scoped object
+    name: str
+    group: str  # "" for the core group
+    kind: str
+    version: str = field(compare=False)
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Self:
+        """Name the object that a manifest describes."""
+        meta = manifest["metadata"]
+        group, _, version = str(manifest["apiVersion"]).rpartition("/")
+        return cls(meta.get("namespace") or "", meta["name"], group, manifest["kind"], version)
+
+    @property
+    def api_version(self) -> str:
+        """`apps/v1`, or `v1` for the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.kind, self.namespace, self.name) if part)
+
+
+class DeletionPolicy(enum.StrEnum):
+    """What becomes of a Kustomization's objects when it goes away; Flux's `spec.deletionPolicy`."""
+
+    MIRROR_PRUNE = "MirrorPrune"
+    DELETE = "Delete"
+    WAIT_FOR_TERMINATION = "WaitForTermination"
+    ORPHAN = "Orphan"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SourceRef:
+    """`spec.sourceRef`, with the namespace filled in."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    @property
+    def ref(self) -> ResourceRef:
+        return ResourceRef(self.namespace, self.name, "source.toolkit.fluxcd.io", self.kind, "v1")
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class VariableSource:
+    """One entry of `spec.postBuild.substituteFrom`; lives in the Kustomization's namespace."""
+
+    kind: str  # ConfigMap or Secret
+    namespace: str
+    name: str
+    optional: bool = False
+
+    @property
+    def ref(self) -> ResourceRef:
+        return ResourceRef(self.namespace, self.name, "", self.kind, "v1")
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class PostBuild:
+    """`spec.postBuild`: variables given in place, and where more come from."""
+
+    substitute: Mapping[str, str] = field(default_factory=dict)
+    substitute_from: tuple[VariableSource, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kustomization:
+    """A Flux `Kustomization`: its identity, what of its spec we act on, and the object itself."""
+
+    namespace: str
+    name: str
+    manifest: Manifest  # the whole object: what is rendered comes from it
+    source: SourceRef
+    path: str = ""  # relative to the artifact's root; "" is the root
+    depends_on: tuple[str, ...] = ()  # identities, in the order written
+    prune: bool = False
+    wait: bool = False
+    suspend: bool = False
+    interval: float = 600.0  # seconds
+    timeout: float = 600.0  # seconds
+    deletion_policy: DeletionPolicy = DeletionPolicy.MIRROR_PRUNE
+    health_checks: tuple[ResourceRef, ...] = ()
+    post_build: PostBuild | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)  # commonMetadata.labels
+    annotations: Mapping[str, str] = field(default_factory=dict)  # commonMetadata.annotations
+
+    @property
+    def id(self) -> str:
+        """`namespace/name`, as Flux prints it."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def deletes(self) -> bool:
+        """Whether its objects go when it goes; Flux's `deletionPolicy` over `prune`."""
+        match self.deletion_policy:
+            case DeletionPolicy.MIRROR_PRUNE:
+                return self.prune
+            case DeletionPolicy.ORPHAN:
+                return False
+            case DeletionPolicy.DELETE | DeletionPolicy.WAIT_FOR_TERMINATION:
+                return True
+
+    def __str__(self) -> str:
+        return self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A source's tree of files, as source-controller would have packed it."""
+
+    root: Path
+    revision: str  # Flux's form: main@sha1:<40 hex>
+    warnings: tuple[str, ...] = ()
+
+
+class Action(enum.StrEnum):
+    """What happened, or would happen, to an object; the words are fluxcd/pkg/ssa's, and one of ours."""
+
+    CREATED = "created"
+    CONFIGURED = "configured"
+    UNCHANGED = "unchanged"
+    DELETED = "deleted"
+    SKIPPED = "skipped"
+    MOVED = "moved"
+    UNKNOWN = "unknown"
+
+    @property
+    def writes(self) -> bool:
+        """Whether the cluster is different afterwards."""
+        return self in {Action.CREATED, Action.CONFIGURED, Action.DELETED, Action.MOVED}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happens to one object, and why."""
+
+    ref: ResourceRef
+    action: Action
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.ref} {self.action}" + (f" ({self.reason})" if self.reason else "")
+
+
+class Status(enum.StrEnum):
+    """How far an object is from its spec; the words are kstatus's."""
+
+    CURRENT = "Current"
+    IN_PROGRESS = "InProgress"
+    FAILED = "Failed"
+    TERMINATING = "Terminating"
+    NOT_FOUND = "NotFound"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The status of one object, and the object's own words for it."""
+
+    ref: ResourceRef
+    status: Status
+    message: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.ref} status: '{self.status}'" + (f": {self.message}" if self.message else "")
+
+
+class State(enum.StrEnum):
+    """How one Kustomization ended."""
+
+    READY = "ready"
+    FAILED = "failed"
+    BLOCKED = "blocked"
+    SUSPENDED = "suspended"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one Kustomization ended, with everything a report says about it."""
+
+    kustomization: str
+    state: State
+    changes: tuple[Change, ...] = ()
+    error: str = ""
+    hint: str = ""
+    blocked_by: tuple[str, ...] = ()
+    unhealthy: tuple[Health, ...] = ()
+    warnings: tuple[str, ...] = ()
+    started_at: float | None = None  # seconds since the epoch
+    ready_at: float | None = None
+    waited_for: tuple[str, ...] = ()  # the Kustomizations whose readiness let it start
+
+    @property
+    def ok(self) -> bool:
+        """Whether dependents may go on and the run may end well."""
+        return self.state not in {State.FAILED, State.BLOCKED}
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Prunes that a guard keeps from happening, and the digest that lets exactly these through."""
+
+    kustomization: str
+    refs: tuple[ResourceRef, ...]
+    reason: str
+    digest: str = ""  # "" when no approval helps: the cause has to go first
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a whole run went; every view of it is made from this alone."""
+
+    server: str
+    entry: str
+    revision: str
+    outcomes: tuple[Outcome, ...] = ()  # in the order they ended; a dry run's in dependency order
+    held: tuple[Held, ...] = ()
+    warnings: tuple[str, ...] = ()
+    requests: Mapping[str, int] = field(default_factory=dict)
+    dry_run: bool = False
+    interrupted: int = 0  # the signal's number
+    superseded: bool = False
+
+    @property
+    def failed(self) -> bool:
+        return not all(outcome.ok for outcome in self.outcomes)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One Kustomization as `tree` and `get` show it: desired state, and what the cluster recorded."""
+
+    kustomization: str
+    path: str
+    parent: str = ""
+    depends_on: tuple[str, ...] = ()
+    variables_from: tuple[str, ...] = ()  # Kustomizations that produce its substituteFrom sources
+    suspended: bool = False
+    objects: tuple[ResourceRef, ...] = ()
+    problems: tuple[str, ...] = ()
+    recorded: State | None = None  # the outcome the cluster has on record
+    recorded_message: str = ""
+    revision: str = ""  # the one of the last change on record
+    changed_at: float | None = None  # seconds since the epoch

@@ -1,0 +1,49 @@
+"""What a run is asked to do; filled by the command line or by the action's inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = "flux-system/flux-system"
+
+
+@dataclass(frozen=True, slots=True)
+class PruneLimit:
+    """How many deletions are too many: more than `objects` and more than `percent` of the inventory."""
+
+    objects: int = 10
+    percent: float = 20.0
+
+    def exceeded(self, deletions: int, inventory: int) -> bool:
+        return deletions > self.objects and deletions * 100 > self.percent * inventory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Every choice of a run, with its default stated once."""
+
+    repo: Path = Path()
+    revision: str = "HEAD"
+    worktree: bool = False  # the files as they are on disk instead of a commit's
+    entry: str = ""  # directory, relative to the repository
+    root: str = ROOT  # the root Kustomization's namespace/name
+    names: frozenset[str] = frozenset()  # restricts the effect; empty is everything
+    namespace: str = ""  # restricts the effect; "" is every namespace
+    kubeconfig: str = ""
+    context: str = ""
+    dry_run: bool = False
+    read_secrets: bool = False  # a dry run may read Secrets
+    takeover: bool = False
+    allow_older: bool = False
+    install_flux: bool = False
+    prune_limit: PruneLimit = field(default_factory=PruneLimit)
+    approve: frozenset[str] = frozenset()  # digests of what guards held back
+    max_parallel: int = 16  # Kustomizations at work at once; waiting for health is not work
+    lock_timeout: float = 600.0  # seconds to wait for another run's lock
+    lease_duration: float = 30.0  # seconds after which a silent holder's lock may be taken
+
+    def selects(self, id_: str) -> bool:
+        """Whether a Kustomization is in the effect's scope."""
+        namespace = id_.partition("/")[0]
+        return (not self.names or id_ in self.names) and self.namespace in {"", namespace}

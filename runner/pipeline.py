@@ -1,0 +1,55 @@
+"""The order of a run, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from runner import desired, finish, planning, preview
+from runner.desired import Clients, Desired
+from runner.errors import Interrupted
+from runner.model import Outcome, Run
+from runner.options import Options
+from runner.schedule import Schedule, Turn
+from runner.session import Lock, Moved, Session
+from runner.unit import Reconciliation, node
+
+
+def reconcile(options: Options, clients: Clients) -> Run:
+    """Make the cluster match the entry: read, render, apply in order, wait for health, prune, record.
+
+    What is wrong with one Kustomization is in its outcome. Raises RunnerError for what stops the whole
+    run; nothing was written then, or what was written is on record and the next run goes on from there.
+    """
+    source = desired.at(options, clients)
+    cluster = clients.reachable()
+    lock = Lock(
+        clients.world(), options, options.root, source.commit, lambda held: source.is_newer_than(held) is True
+    )
+    try:
+        while True:
+            session = planning.session(source, cluster, lock)
+            try:
+                return preview.run(session) if options.dry_run else _deploy(session, source)
+            except Moved:
+                continue  # somebody else wrote while we waited: everything is read again, under the lock
+    finally:
+        lock.release()
+
+
+def _deploy(session: Session, source: Desired) -> Run:
+    schedule = Schedule(
+        nodes={id_: node(unit, session.units) for id_, unit in session.units.items()},
+        work=lambda turn: _work(session, source, turn),
+        blocked=lambda id_, needs: finish.blocked(session, schedule.outcomes, id_, needs),
+        max_parallel=session.options.max_parallel,
+        stop=session.world.cancel,
+    )
+    try:
+        outcomes = schedule.run()
+    except Interrupted as exc:
+        return replace(session.report(finish.unfinished(schedule)), interrupted=exc.signal)
+    return session.report(finish.run(session, outcomes))
+
+
+def _work(session: Session, source: Desired, turn: Turn) -> Outcome:
+    return Reconciliation(session, source.renderer_now(), turn, session.units[turn.id]).run()

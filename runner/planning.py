@@ -1,0 +1,241 @@
+"""What a run is about to do, before it does anything: who wants what, what is stale, what is refused."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from runner import admission, plan, prune, removal
+from runner.desired import Desired
+from runner.errors import UsageError
+from runner.fleet import Fleet, Unit
+from runner.inventory import Entry
+from runner.model import Held, ResourceRef
+from runner.ports import Cluster
+from runner.rendered import Problem
+from runner.session import Lock, Session
+from runner.state import Record
+from runner.store import Store
+
+REPORTED = 3
+
+
+def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
+    """Read the records, render the entry, and see whether this run may go on at all.
+
+    Raises:
+        GuardError: another entry or a live controller owns these Kustomizations.
+        LockError: a newer commit is deployed, or being deployed.
+        RenderError, UsageError: the entry is wrong.
+    """
+    options, clients = source.options, source.clients
+    store = Store(cluster)
+    store.load()
+    _admit(source, store, cluster)
+    ours = _ours(source, store.records)
+    fleet = _fleet(source, cluster, ours)
+    if missing := sorted(options.names - fleet.units.keys()):
+        raise UsageError(
+            f"there is no Kustomization {', '.join(missing)} in {options.entry}",
+            hint="`kustodian tree -o name` lists them.",
+        )
+    admission.no_live_controller(cluster, options.root, fleet.units)
+    everything = [manifest for unit in fleet for manifest in unit.objects]
+    made = Session(
+        world=clients.world(),
+        options=options,
+        fleet=fleet,
+        repository=clients.repository.identity,
+        revision=source.revision,
+        commit=source.commit,
+        entry=source.root.path.removeprefix("./"),
+        lock=lock,
+        store=store,
+        ground=plan.Ground(
+            virtual=plan.virtual_kinds(everything, cluster), install_flux=options.install_flux
+        ),
+        before_first_write=lambda again: _admit(source, again, cluster),
+        units=dict(fleet.units),
+        outside=admission.outside(cluster, _foreign(store.records, ours), [*fleet.units, *ours]),
+    )
+    if not options.dry_run or options.read_secrets:
+        made.key = store.digest_key(options.root.partition("/")[0], create=False)
+    _claim(made, ours)
+    made.refused = _refused(made)
+    made.prune_later = any(u.rendering is not None and not u.rendering.variables.known for u in fleet)
+    made.gone = _gone(made, ours)
+    made.held_prunes = _held(made, ours)
+    made.warnings.extend([*source.artifact.warnings, *_left_alone(made, ours)])
+    return made
+
+
+def _admit(source: Desired, store: Store, cluster: Cluster) -> None:
+    """The checks that count before planning, and again once the lock is held."""
+    options, repository = source.options, source.clients.repository
+    root = store.records.get(options.root)
+    entry = source.root.path.removeprefix("./")
+    admission.same_owner(
+        root,
+        server=cluster.server,
+        repository=repository.identity,
+        entry=entry,
+        takeover=options.takeover,
+    )
+    mine = root is not None and (root.repository, root.entry) == (repository.identity, entry)
+    admission.not_superseded(
+        root.deployment if root is not None and mine else None,
+        source.commit,
+        repository.is_ancestor,
+        allow_older=options.allow_older,
+    )
+
+
+def _ours(source: Desired, records: Mapping[str, Record]) -> dict[str, Record]:
+    """The records of this entry; with a takeover also those of the entry that is replaced."""
+    root = records.get(source.options.root)
+    mine = (source.clients.repository.identity, source.root.path.removeprefix("./"))
+    owners = {mine}
+    if root is not None and source.options.takeover:
+        owners.add((root.repository, root.entry))
+    return {id_: record for id_, record in records.items() if (record.repository, record.entry) in owners}
+
+
+def _foreign(records: Mapping[str, Record], ours: Mapping[str, Record]) -> dict[str, Record]:
+    return {id_: record for id_, record in records.items() if id_ not in ours}
+
+
+def _fleet(source: Desired, cluster: Cluster, ours: Mapping[str, Record]) -> Fleet:
+    """Everything that is rendered, and what goes on by its recorded spec.
+
+    The latter are the children of parents that are suspended or cannot be rendered.
+    """
+    adopted: dict[str, Unit] = {}
+    while True:
+        fleet = source.fleet(cluster=cluster, adopted=tuple(adopted.values()))
+        silent = {unit.id for unit in fleet if not unit.rendered}
+        more = {
+            id_: Unit(removal.recorded_spec(record), record.parent, shown=record.manifest)
+            for id_, record in sorted(ours.items())
+            if record.parent in silent and id_ not in fleet.units and record.manifest
+        }
+        if not more.keys() - adopted.keys():
+            return fleet
+        adopted |= more
+
+
+def _claim(made: Session, ours: Mapping[str, Record]) -> None:
+    """Note who wants which object; of one whose wishes are unknown, everything it owns counts.
+
+    An object that two want is refused: they would take it from each other for ever.
+    """
+    wanted: dict[ResourceRef, list[str]] = defaultdict(list)
+    for unit in made.fleet:
+        scoped = plan.scoped(unit.objects, made.world.cluster)
+        made.want(unit.id, scoped)
+        for manifest in scoped:
+            wanted[ResourceRef.of(manifest)].append(unit.id)
+    for ref, ids in sorted(wanted.items()):
+        if len(ids) > 1 and ref.kind != "Kustomization":
+            for id_ in ids:
+                names = " and by ".join(sorted(ids))
+                _refuse(made, id_, f"{ref} is wanted by {names}; keep it in one of them")
+    for unit in made.fleet:
+        record = ours.get(unit.id)
+        if record is not None and not unit.rendered:
+            for ref in record.inventory:
+                made.owners.setdefault(ref, unit.id)
+
+
+def _refuse(made: Session, id_: str, text: str) -> None:
+    unit = made.units[id_]
+    if unit.rendering is not None:
+        problems = (*unit.rendering.problems, Problem("two_owners", text, "validate"))
+        made.units[id_] = replace(unit, rendering=replace(unit.rendering, problems=problems))
+
+
+def _refused(made: Session) -> dict[str, str]:
+    """Kustomizations that name a dependency which is nowhere, or not ready outside this run."""
+    found: dict[str, str] = {}
+    for unit in made.units.values():
+        for id_ in unit.kustomization.depends_on:
+            if id_ not in made.units and (why := admission.dependency(id_, made.records, made.world.cluster)):
+                found[unit.id] = why
+                break
+    return found
+
+
+def _gone(made: Session, ours: Mapping[str, Record]) -> dict[str, Record]:
+    """Recorded Kustomizations that nothing renders any more, and whose parent lets go of them.
+
+    The parent was rendered in this run, has `prune: true` and lacks it; or is itself gone with a
+    deleting policy.
+    """
+    gone: dict[str, Record] = {}
+    while True:
+        more = {
+            id_: record
+            for id_, record in ours.items()
+            if id_ not in made.units and id_ not in gone and _lets_go(made, gone, record)
+        }
+        if not more:
+            return dict(sorted(gone.items()))
+        gone |= more
+
+
+def _lets_go(made: Session, gone: Mapping[str, Record], record: Record) -> bool:
+    if record.parent in gone:
+        return _deletes(gone[record.parent])
+    parent = made.units.get(record.parent)
+    return (
+        parent is not None
+        and parent.rendered
+        and parent.kustomization.prune
+        and made.options.selects(parent.id)
+    )
+
+
+def _deletes(record: Record) -> bool:
+    try:
+        k = removal.recorded_spec(record)
+    except UsageError:
+        return False
+    return k.deletes and not k.suspend
+
+
+def _left_alone(made: Session, ours: Mapping[str, Record]) -> Iterable[str]:
+    for id_, record in sorted(ours.items()):
+        if id_ not in made.units and id_ not in made.gone:
+            parent = record.parent or "nobody"
+            yield f"{id_} is not rendered any more, but {parent} does not prune: its objects are left alone"
+
+
+def _held(made: Session, ours: Mapping[str, Record]) -> dict[str, tuple[Held, ...]]:
+    """Prunes that must not happen in this run."""
+    stale: dict[str, Sequence[Entry]] = {}
+    emptied = []
+    for id_, record in ours.items():
+        unit = made.units.get(id_)
+        if id_ in made.gone:
+            entries = removal.stale(record, made.owners) if _deletes(record) else ()
+        elif unit is not None and unit.rendered and unit.kustomization.prune and made.options.selects(id_):
+            entries = removal.stale(record, made.owners)
+            if not unit.objects:
+                emptied.append(id_)
+        else:
+            entries = ()
+        if entries:
+            stale[id_] = entries
+    blind = tuple(u.id for u in made.units.values() if u.rendering is not None and not u.rendering.ok)
+    if blind:
+        more = f" and {len(blind) - REPORTED} more" if len(blind) > REPORTED else ""
+        reason = f"{', '.join(blind[:REPORTED])}{more} cannot be rendered, so it is not known what is wanted"
+        return {k: (Held(k, tuple(e.ref for e in entries), reason),) for k, entries in sorted(stale.items())}
+    held = prune.guard(
+        stale,
+        emptied=emptied,
+        owned=sum(len(record.inventory) for record in ours.values()),
+        limit=made.options.prune_limit,
+        approved=made.options.approve,
+    )
+    return {h.kustomization: (h,) for h in held}

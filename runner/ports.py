@@ -1,0 +1,213 @@
+"""What a run needs from the outside, in its own words.
+
+`runner.clients` implements these against real programs and servers. No signature here names a
+library, a socket or a subprocess, so either side can change alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from runner.model import Artifact, Manifest, ResourceRef
+from runner.rendered import ArtifactListing, BuildRequest, Built, ParsedFile
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """How the API server serves one kind."""
+
+    group: str
+    version: str  # the version that was asked for when it is served, else the preferred one
+    kind: str
+    plural: str
+    namespaced: bool
+    verbs: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A complete list of one kind, and the version to watch it from."""
+
+    items: tuple[Manifest, ...]
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What the server made of an apply, and the `Warning` headers it sent with it."""
+
+    manifest: Manifest
+    warnings: tuple[str, ...] = ()
+
+
+class WatchEventType(StrEnum):
+    """The words of the Kubernetes watch protocol."""
+
+    ADDED = "ADDED"
+    MODIFIED = "MODIFIED"
+    DELETED = "DELETED"
+    BOOKMARK = "BOOKMARK"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    type: WatchEventType
+    manifest: Manifest
+
+
+class Cluster(Protocol):
+    """One API server. Raises ClusterError, and nothing else, when it says no."""
+
+    @property
+    def server(self) -> str:
+        """The address, as the kubeconfig has it; for messages."""
+
+    def version(self) -> str:
+        """The server's `gitVersion`; the cheapest proof that it can be reached."""
+
+    def api(self, group: str, kind: str, version: str = "") -> Api | None:
+        """How a kind is served; None when it is not, as far as discovery was read."""
+
+    def apis(self) -> Sequence[Api]:
+        """Every kind that the server serves, each at its preferred version."""
+
+    def rediscover(self) -> None:
+        """Forget what discovery said: definitions were applied since."""
+
+    def get(self, ref: ResourceRef) -> Manifest | None:
+        """The live object, or None. Raises NotServed for a kind the server does not know."""
+
+    def list(self, group: str, kind: str, *, namespace: str = "", selector: str = "") -> Listing:
+        """Every object of a kind, in one namespace or ("") in all; chunked underneath."""
+
+    def watch(
+        self, group: str, kind: str, *, resource_version: str, namespace: str = "", selector: str = ""
+    ) -> AbstractContextManager[Iterator[WatchEvent]]:
+        """Changes after `resource_version` until the server ends the stream; leaving the context cuts it.
+
+        Raises Refused with code 410 when that version is too old: list again.
+        """
+
+    def apply(self, manifest: Manifest, *, dry_run: bool = False) -> Applied:
+        """Server-side apply, forced, as Flux's field manager."""
+
+    def patch(self, ref: ResourceRef, operations: Sequence[Mapping[str, object]]) -> Manifest:
+        """A JSON patch (RFC 6902)."""
+
+    def create(self, manifest: Manifest) -> Manifest:
+        """POST; Refused with reason AlreadyExists when the name is taken."""
+
+    def replace(self, manifest: Manifest) -> Manifest:
+        """PUT; Refused with reason Conflict when `resourceVersion` is not the live one."""
+
+    def delete(self, ref: ResourceRef, *, uid: str) -> None:
+        """Delete in the background, only the object with this uid; one that is gone is success."""
+
+    def fenced(self, before_write: Callable[[], float]) -> Cluster:
+        """The same server, where every write first asks `before_write` how many seconds it may take.
+
+        `before_write` raises LockLost when nothing may be written any more. Dry-runs are not writes.
+        """
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """How many requests were sent so far, by GET, LIST, WATCH, DRYRUN, POST, PATCH, PUT and DELETE."""
+
+
+class Observation(Protocol):
+    """A set of live objects, kept current until it is closed."""
+
+    def changed(self, timeout: float) -> Mapping[ResourceRef, Manifest | None]:
+        """Objects that changed since the last call; the first call gives all of them at once.
+
+        Blocks until there is at least one, or for `timeout` seconds: then the answer is empty.
+        Raises ClusterError when they can't be observed at all.
+        """
+
+
+class Observer(Protocol):
+    """Watches live objects."""
+
+    def observe(self, refs: Collection[ResourceRef]) -> AbstractContextManager[Observation]: ...
+
+
+class Builder(Protocol):
+    """Renders; any number of threads may call it."""
+
+    def build(self, request: BuildRequest) -> Built: ...
+
+    def parse(self, data: bytes, name: str) -> ParsedFile: ...
+
+    def artifact(self, root: Path, ignore: str = "") -> ArtifactListing:
+        """What of a directory source-controller would leave out of an artifact."""
+
+    def encode(self, objects: Sequence[Manifest]) -> str:
+        """Objects as a multi-document YAML text."""
+
+
+class Repository(Protocol):
+    """The Git checkout this run is about."""
+
+    @property
+    def root(self) -> Path: ...
+
+    @property
+    def identity(self) -> str:
+        """What names this repository wherever it is checked out; no credentials in it."""
+
+    @property
+    def branch(self) -> str:
+        """The branch that is checked out, "" when HEAD is detached."""
+
+    def same(self, url: str) -> bool:
+        """Whether a URL, in whatever spelling, is this repository."""
+
+    def resolve(self, revision: str) -> str:
+        """The commit that a revision names, 40 hex digits. Raises UsageError."""
+
+    def export(self, commit: str, target: Path) -> Artifact:
+        """Write a commit's raw files, or with commit "" the work tree's, below `target`."""
+
+    def is_ancestor(self, older: str, newer: str) -> bool | None:
+        """Whether `newer` contains `older`; None when the history at hand cannot tell."""
+
+
+class Clock(Protocol):
+    """Time that passes for everybody (`now`) and time that never jumps (`monotonic`); both in seconds."""
+
+    def now(self) -> float: ...
+
+    def monotonic(self) -> float: ...
+
+
+class Phase(StrEnum):
+    """What a Kustomization is doing, as people are shown it."""
+
+    WAITING = "waiting"
+    RENDERING = "rendering"
+    APPLYING = "applying"
+    CHECKING = "checking health"
+    PRUNING = "pruning"
+    READY = "ready"
+    FAILED = "failed"
+    BLOCKED = "blocked"
+    SUSPENDED = "suspended"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A sign of life: `subject` is a Kustomization's identity, or "" for the run as a whole."""
+
+    subject: str
+    phase: Phase
+    detail: str = ""
+
+
+Listener = Callable[[Progress], None]
+"""Told of every step, from any thread; must not raise."""

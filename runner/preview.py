@@ -1,0 +1,104 @@
+"""What a deploy would do, found out without writing: `reconcile --dry-run`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from runner import graph, plan, redact, removal
+from runner.errors import RunnerError
+from runner.fleet import Unit
+from runner.model import Change, Outcome, Run, State
+from runner.plan import Assessment, Ground
+from runner.session import Session
+from runner.unit import node, owned_by_another
+
+
+def run(session: Session) -> Run:
+    """Assess every Kustomization; what this same run would create first is taken as created."""
+    world = session.world
+    everything = [m for unit in session.units.values() for m in unit.objects]
+    ground = replace(
+        session.ground,
+        read_secrets=session.options.read_secrets,
+        namespaces=plan.creates(everything, world.cluster, world.pool),
+        kinds=plan.defines(everything),
+    )
+    nodes = {id_: node(unit, session.units) for id_, unit in session.units.items()}
+    outcomes = [_outcome(session, session.units[id_], ground) for wave in graph.waves(nodes) for id_ in wave]
+    outcomes += [_gone(session, id_) for id_ in removal.gone_in_order(session.gone)]
+    return session.report(_blocked(session, outcomes), dry_run=True)
+
+
+def _outcome(session: Session, unit: Unit, ground: Ground) -> Outcome:
+    if unit.kustomization.suspend:
+        return Outcome(unit.id, State.SUSPENDED)
+    if not session.options.selects(unit.id):
+        return Outcome(unit.id, State.SKIPPED)
+    if unit.rendering is None or not unit.rendering.ok:
+        problems = unit.rendering.problems if unit.rendering else ()
+        return Outcome(unit.id, State.FAILED, error="\n".join(str(p) for p in problems))
+    if unit.id in session.refused:
+        return Outcome(unit.id, State.FAILED, error=session.refused[unit.id])
+    cluster, pool = session.world.cluster, session.world.pool
+    own = replace(ground, unresolved=unit.rendering.unresolved)
+    scoped = plan.scoped(unit.objects, cluster)
+    assessed = [owned_by_another(session, unit.id, a) for a in plan.assess(scoped, cluster, pool, own)]
+    try:
+        changes = [*(a.change for a in assessed), *_pruned(session, unit)]
+    except RunnerError as exc:
+        return Outcome(unit.id, State.FAILED, error=exc.message, hint=exc.hint)
+    return _told(unit, assessed, changes)
+
+
+def _told(unit: Unit, assessed: list[Assessment], changes: list[Change]) -> Outcome:
+    failed = [a for a in assessed if a.error]
+    secrets = redact.of(unit)
+    warnings = [*(unit.rendering.warnings if unit.rendering else ()), *_unknown(unit)]
+    warnings += [text for a in assessed for text in a.warnings]
+    return Outcome(
+        unit.id,
+        State.FAILED if failed else State.READY,
+        changes=tuple(c for c in changes if c.ref not in {a.ref for a in failed}),
+        error=redact.scrub("\n".join(a.error for a in failed), secrets),
+        hint=" ".join(dict.fromkeys(a.hint for a in failed if a.hint)),
+        warnings=tuple(dict.fromkeys(redact.scrub(text, secrets) for text in warnings)),
+    )
+
+
+def _unknown(unit: Unit) -> list[str]:
+    variables = unit.rendering.variables if unit.rendering else None
+    if variables is None:
+        return []
+    return [
+        *(f"{source} is neither desired nor in the cluster yet" for source in variables.missing),
+        *(f"{source} is not read in a dry run (--read-secrets)" for source in variables.unread),
+    ]
+
+
+def _pruned(session: Session, unit: Unit) -> tuple[Change, ...]:
+    record = session.records.get(unit.id)
+    if record is None or not unit.kustomization.prune:
+        return ()
+    return removal.foresee(session, record, removal.stale(record, session.owners))
+
+
+def _gone(session: Session, id_: str) -> Outcome:
+    record = session.gone[id_]
+    return Outcome(id_, State.READY, changes=removal.foresee_gone(session, record))
+
+
+def _blocked(session: Session, outcomes: list[Outcome]) -> tuple[Outcome, ...]:
+    """A failure here would keep its dependents from starting."""
+    ended = {o.kustomization: o for o in outcomes}
+    for id_, outcome in ended.items():
+        needs = node(session.units[id_], session.units).needs if id_ in session.units else frozenset()
+        causes = {c for n in needs if n.id in ended for c in _causes(ended[n.id])}
+        if outcome.ok and causes:
+            ended[id_] = replace(outcome, state=State.BLOCKED, blocked_by=tuple(sorted(causes)))
+    return tuple(ended.values())
+
+
+def _causes(outcome: Outcome) -> tuple[str, ...]:
+    if outcome.state is State.FAILED:
+        return (outcome.kustomization,)
+    return outcome.blocked_by

@@ -1,0 +1,217 @@
+"""Take away what nobody wants any more: one Kustomization's stale objects, or all of one that is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+
+from runner import apply, discover, inventory, plan, prune
+from runner.errors import ClusterError, NotServed
+from runner.inventory import Entry
+from runner.lock import lease_ref
+from runner.model import FLUX, Action, Change, DeletionPolicy, Held, Kustomization, Manifest, ResourceRef
+from runner.prune import Stale, Verdict
+from runner.session import Session
+from runner.state import Record, config_map_ref
+
+Resting = Callable[[], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What became of stale objects, and the inventory that is left."""
+
+    inventory: Mapping[ResourceRef, Entry]
+    changes: tuple[Change, ...] = ()
+    held: tuple[Held, ...] = ()
+    errors: tuple[str, ...] = ()
+
+
+def stale(record: Record, owners: Mapping[ResourceRef, str]) -> tuple[Entry, ...]:
+    """What a Kustomization owns and nobody in the whole run wants."""
+    return tuple(entry for ref, entry in sorted(record.inventory.items()) if ref not in owners)
+
+
+def remove(
+    session: Session, record: Record, entries: Iterable[Entry], timeout: float, resting: Resting = nullcontext
+) -> Removed:
+    """Delete what may go of `entries`, wait until it is gone, and say what stays and why."""
+    withheld = {ref for held in session.held_prunes.get(record.kustomization, ()) for ref in held.refs}
+    judged = list(
+        session.world.pool.map(
+            lambda entry: _judge(session, record, entry), [e for e in entries if e.ref not in withheld]
+        )
+    )
+    judged, held = _keep_containers(session, record.kustomization, judged)
+    if not judged:
+        return Removed(record.inventory, held=held)
+    done = prune.Pruned(
+        tuple(
+            Change(s.entry.ref, Action.SKIPPED, s.reason) for s in judged if s.verdict is not Verdict.DELETE
+        )
+    )
+    left: dict[ResourceRef, str] = {}
+    if any(s.verdict is Verdict.DELETE for s in judged):
+        pool = session.world.pool
+        done = prune.delete(judged, session.begin(), pool, apply.deletion_order, session.stopped)
+        _finalize(session, done)
+        uids = {s.entry.ref: s.uid for s in judged if s.entry.ref in done.gone}
+        with resting():
+            left = prune.wait_until_gone(
+                uids, session.world.observer, session.world.clock, timeout=timeout, stopped=session.stopped
+            )
+    gone = (done.gone - left.keys()) | {s.entry.ref for s in judged if s.verdict is Verdict.GONE}
+    late = tuple(f"{ref} is not gone after {timeout:g} s: {why}" for ref, why in sorted(left.items()))
+    return Removed(inventory.without(record.inventory, gone), done.changes, held, (*done.errors, *late))
+
+
+def recorded_spec(record: Record) -> Kustomization:
+    """The Kustomization as it was last reconciled. Raises UsageError when that cannot be read."""
+    return discover.parse(record.manifest)
+
+
+def gone_in_order(records: Mapping[str, Record]) -> tuple[str, ...]:
+    """Kustomizations that are gone, dependents before what they depended on, children before parents."""
+    ordered: list[str] = []
+
+    def visit(id_: str, path: tuple[str, ...]) -> None:
+        if id_ in ordered or id_ in path:
+            return
+        for other, record in sorted(records.items()):
+            if record.parent == id_ or id_ in _needs(record):
+                visit(other, (*path, id_))
+        ordered.append(id_)
+
+    for id_ in sorted(records):
+        visit(id_, ())
+    return tuple(ordered)
+
+
+def _needs(record: Record) -> tuple[str, ...]:
+    own = record.kustomization.partition("/")[0]
+    listed = (record.manifest.get("spec") or {}).get("dependsOn") or []
+    return tuple(f"{item.get('namespace') or own}/{item.get('name')}" for item in listed)
+
+
+def take_away(session: Session, record: Record) -> Removed:
+    """Let go of a Kustomization that is gone: by its recorded policy its objects are deleted or stay."""
+    k = recorded_spec(record)
+    entries = stale(record, session.owners)
+    kept = _left_behind(k, entries)
+    if kept is not None:
+        session.forget(record.kustomization)
+        return Removed({}, kept)
+    timeout = k.timeout if k.deletion_policy is DeletionPolicy.WAIT_FOR_TERMINATION else min(k.timeout, 60.0)
+    removed = remove(session, record, entries, timeout)
+    moved = [ref for ref in removed.inventory if ref in session.owners]
+    rest = inventory.without(removed.inventory, moved)
+    if rest:
+        session.write(replace(record, inventory=rest))
+    else:
+        session.forget(record.kustomization)
+    return replace(removed, inventory=rest)
+
+
+def foresee(session: Session, record: Record, entries: Iterable[Entry]) -> tuple[Change, ...]:
+    """What `remove` would do, without doing it."""
+    withheld = {ref for held in session.held_prunes.get(record.kustomization, ()) for ref in held.refs}
+    todo = [e for e in entries if e.ref not in withheld]
+    judged = list(session.world.pool.map(lambda entry: _judge(session, record, entry), todo))
+    judged, held = _keep_containers(session, record.kustomization, judged)
+    session.held_back(held)
+    return tuple(
+        Change(s.entry.ref, Action.DELETED, "not in Git any more")
+        if s.verdict is Verdict.DELETE
+        else Change(s.entry.ref, Action.SKIPPED, s.reason)
+        for s in judged
+    )
+
+
+def foresee_gone(session: Session, record: Record) -> tuple[Change, ...]:
+    """What `take_away` would do, without doing it."""
+    entries = stale(record, session.owners)
+    kept = _left_behind(recorded_spec(record), entries)
+    return foresee(session, record, entries) if kept is None else kept
+
+
+def _left_behind(k: Kustomization, entries: Iterable[Entry]) -> tuple[Change, ...] | None:
+    """The objects that stay when this Kustomization goes; None when they go with it."""
+    if k.deletes and not k.suspend:
+        return None
+    why = "its Kustomization was suspended" if k.suspend else f"deletionPolicy: {k.deletion_policy}"
+    return tuple(Change(entry.ref, Action.SKIPPED, f"left behind: {why}") for entry in entries)
+
+
+def _judge(session: Session, record: Record, entry: Entry) -> Stale:
+    try:
+        live = session.world.cluster.get(entry.ref)
+    except NotServed:
+        return Stale(entry, Verdict.GONE, "its kind is not served any more")
+    except ClusterError as exc:
+        return Stale(entry, Verdict.KEEP, f"query failed: {exc.message}")
+    return prune.judge(
+        entry,
+        live,
+        owner=record.kustomization,
+        desired_uids=session.uids,
+        protected=_protected(session),
+        bootstrap=live is not None and plan.is_bootstrap(live) and not session.options.install_flux,
+    )
+
+
+def _protected(session: Session) -> frozenset[ResourceRef]:
+    """Namespaces that hold our records or our lock, and these objects themselves."""
+    own = [config_map_ref(id_) for id_ in session.records] + [lease_ref(session.fleet.root)]
+    namespaces = {ResourceRef("", ref.namespace, "", "Namespace", "v1") for ref in own}
+    return frozenset(own) | namespaces
+
+
+def _keep_containers(
+    session: Session, kustomization: str, judged: list[Stale]
+) -> tuple[list[Stale], tuple[Held, ...]]:
+    """Hold back Namespaces, definitions and claims that something else would go with."""
+    leaving = {s.entry.ref for s in judged if s.verdict is Verdict.DELETE}
+    kept: list[Stale] = []
+    held: list[Held] = []
+    for s in judged:
+        content = _content(session, s, leaving) if s.verdict is Verdict.DELETE else ""
+        digest = prune.approval(f"content of {s.entry.ref}", [s.entry.ref])
+        if content and digest not in session.options.approve:
+            held.append(Held(kustomization, (s.entry.ref,), f"{s.entry.ref} still holds {content}", digest))
+        else:
+            kept.append(s)
+    return kept, tuple(held)
+
+
+def _content(session: Session, s: Stale, leaving: set[ResourceRef]) -> str:
+    ref = s.entry.ref
+    if (ref.group, ref.kind) not in {
+        ("", "Namespace"),
+        ("", "PersistentVolumeClaim"),
+        ("apiextensions.k8s.io", "CustomResourceDefinition"),
+    }:
+        return ""
+    try:
+        live: Manifest | None = session.world.cluster.get(ref)
+        return prune.holds(ref, live, session.world.cluster, leaving) if live else ""
+    except ClusterError as exc:
+        return f"something that cannot be seen: {exc.message}"
+
+
+def _finalize(session: Session, done: prune.Pruned) -> None:
+    """Let deleted Flux Kustomizations go: what they owned is ours to take away, and no controller runs."""
+    for change in done.changes:
+        if (change.ref.group, change.ref.kind) != (
+            FLUX,
+            "Kustomization",
+        ) or change.action is not Action.DELETED:
+            continue
+        live = session.world.cluster.get(change.ref)
+        finalizers = live["metadata"].get("finalizers") or [] if live else []
+        if prune.FINALIZER in finalizers:
+            path = f"/metadata/finalizers/{finalizers.index(prune.FINALIZER)}"
+            session.begin().patch(
+                change.ref,
+                [{"op": "test", "path": path, "value": prune.FINALIZER}, {"op": "remove", "path": path}],
+            )

@@ -1,0 +1,114 @@
+"""Kustomization + artifact + variables → the objects it stands for, and what was read on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runner.errors import RunnerError
+from runner.fleet import Produced, Rendering, Variables
+from runner.model import Artifact, Kustomization, Manifest, ResourceRef, VariableSource
+from runner.ports import Builder
+from runner.redact import shown
+from runner.render.prepare import encrypted, prepare
+from runner.render.variables import Live, NotRead, resolve
+from runner.rendered import BuildRequest, Built, Problem, RenderedResource
+
+__all__ = ["NotRead", "Renderer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Renderer:
+    """Renders Kustomizations; any number of threads may use it."""
+
+    builder: Builder
+    artifact: Callable[[Kustomization, Manifest | None], Artifact]  # by the source; raises RunnerError
+    live: Live
+
+    def resolve(self, k: Kustomization, desired: Mapping[ResourceRef, Produced]) -> Variables:
+        return resolve(k, desired, self.live, lambda ref: self._before_substitution(k, desired, ref))
+
+    def render(self, k: Kustomization, variables: Variables, *, final: bool = False) -> Rendering:
+        """Build, substitute and prepare one Kustomization.
+
+        While a source has no answer, expressions that it could supply stay as they are; with `final`
+        such a source is a problem instead, with Flux's text.
+        """
+        problems = [_problem(text) for text in variables.problems]
+        if final:
+            problems += [_missing(source) for source in variables.missing]
+        if problems:
+            return Rendering(problems=tuple(problems), warnings=variables.warnings, variables=variables)
+        try:
+            built = self.builder.build(
+                BuildRequest(
+                    root=self.artifact(k, variables.source).root,
+                    path=k.path,
+                    kustomization=k.manifest,
+                    variables=variables.values,
+                    keep_unresolved=not variables.known,
+                    overridable=variables.overridable,
+                    display=variables.display,
+                )
+            )
+        except RunnerError as exc:
+            return Rendering(problems=(Problem("source", exc.message, "build"),), variables=variables)
+        return _rendering(k, built, variables)
+
+    def offline(self) -> Renderer:
+        """The same, without asking the cluster anything."""
+        return Renderer(self.builder, self.artifact, lambda _: NotRead.NOT_READ)
+
+    def _before_substitution(
+        self, k: Kustomization, desired: Mapping[ResourceRef, Produced], ref: ResourceRef
+    ) -> Manifest | None:
+        spec = {key: value for key, value in k.manifest["spec"].items() if key != "postBuild"}
+        defined = desired.get(k.source.ref)
+        artifact = self.artifact(k, defined.object if defined else None)
+        request = BuildRequest(artifact.root, k.path, {**k.manifest, "spec": spec})
+        for resource in self.builder.build(request).resources:
+            if ResourceRef.of(resource.object) == ref:
+                return resource.object
+        return None
+
+
+def _rendering(k: Kustomization, built: Built, variables: Variables) -> Rendering:
+    warnings = [*variables.warnings, *(str(warning) for warning in built.warnings)]
+    problems = list(built.problems)
+    objects: list[dict[str, Any]] = []
+    views: list[Manifest] = []
+    unresolved: dict[ResourceRef, tuple[str, ...]] = {}
+    for resource in built.resources:
+        prepared, said = prepare(resource.object, k)
+        warnings += said
+        objects.append(prepared)
+        views.append(_view(resource, prepared, k))
+        if resource.unresolved:
+            unresolved[ResourceRef.of(prepared)] = resource.unresolved
+        if text := encrypted(resource.object):
+            problems.append(Problem("encrypted", text, "validate"))
+    return Rendering(
+        objects=tuple(objects),
+        shown=tuple(views),
+        unresolved=unresolved,
+        closure=built.closure,
+        problems=tuple(problems),
+        warnings=tuple(warnings),
+        variables=variables,
+    )
+
+
+def _view(resource: RenderedResource, prepared: Manifest, k: Kustomization) -> Manifest:
+    return shown(prepared if resource.display is None else prepare(resource.display, k)[0])
+
+
+def _missing(source: VariableSource) -> Problem:
+    return _problem(
+        f"substitute from '{source.kind}/{source.name}' error: {source.namespace}/{source.name} is neither "
+        "produced by a Kustomization of this run nor in the cluster"
+    )
+
+
+def _problem(text: str) -> Problem:
+    return Problem("variable_source", text, "substitute")

@@ -1,0 +1,116 @@
+"""From a rendered object to the one that is sent: owner, common metadata, and what Flux normalises.
+
+Source: fluxcd/pkg/ssa (SetOwnerLabels, NormalizeUnstructured, SetCommonMetadata), in that order.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from runner import redact
+from runner.model import FLUX, Kustomization, Manifest
+
+_WORKLOADS = frozenset(
+    {("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("apps", "ReplicaSet")}
+)
+
+
+def prepare(manifest: Manifest, owner: Kustomization) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The object as it is applied, and what there is to say about it; the input is left alone."""
+    prepared = {key: value for key, value in manifest.items() if key != "status" or _keeps_status(manifest)}
+    meta = dict(manifest["metadata"])
+    if meta.get("creationTimestamp", "") is None:
+        del meta["creationTimestamp"]
+    prepared["metadata"] = meta
+    warnings = _own(meta, owner, f"{manifest['kind']}/{meta.get('name')}")
+    _normalise(prepared)
+    if owner.labels:
+        meta["labels"] = {**meta["labels"], **owner.labels}
+    if owner.annotations:
+        meta["annotations"] = {**(meta.get("annotations") or {}), **owner.annotations}
+    return prepared, warnings
+
+
+def encrypted(manifest: Manifest) -> str:
+    """Why a Secret cannot be applied: it still is what SOPS made of it. "" when it is none."""
+    if redact.is_secret(manifest) and "sops" in manifest:
+        name = manifest["metadata"].get("name")
+        return (
+            f"Secret/{name} is SOPS encrypted, configuring decryption is required for this secret "
+            "to be reconciled"
+        )
+    return ""
+
+
+def _own(meta: dict[str, Any], owner: Kustomization, subject: str) -> tuple[str, ...]:
+    """Set Flux's owner labels. One label that is no string costs all others, as it does in Flux."""
+    labels = meta.get("labels") or {}
+    warnings: tuple[str, ...] = ()
+    if wrong := sorted(str(key) for key, value in labels.items() if not isinstance(value, str)):
+        warnings = (
+            f"{subject} loses all its labels, as it would in Flux: the value of {wrong[0]} is not a string",
+        )
+        labels = {}
+    meta["labels"] = {**labels, f"{FLUX}/name": owner.name, f"{FLUX}/namespace": owner.namespace}
+    return warnings
+
+
+def _keeps_status(manifest: Manifest) -> bool:
+    return manifest.get("kind") == "CustomResourceDefinition"
+
+
+def _normalise(prepared: dict[str, Any]) -> None:
+    group = str(prepared["apiVersion"]).rpartition("/")[0]
+    kind = prepared["kind"]
+    if redact.is_secret(prepared):
+        _encode_string_data(prepared)
+    elif (group, kind) == ("", "Service"):
+        _rebuild(prepared, ("spec",), _with_protocols)
+    elif (group, kind) == ("", "Pod"):
+        _rebuild(prepared, ("spec",), _with_container_protocols)
+    elif (group, kind) in _WORKLOADS or (group, kind) == ("batch", "Job"):
+        _rebuild(prepared, ("spec", "template", "spec"), _with_container_protocols)
+    elif (group, kind) == ("batch", "CronJob"):
+        _rebuild(prepared, ("spec", "jobTemplate", "spec", "template", "spec"), _with_container_protocols)
+
+
+def _encode_string_data(prepared: dict[str, Any]) -> None:
+    """`stringData` is written only: the server keeps it as `data`, over the same keys."""
+    given = prepared.pop("stringData", None)
+    if isinstance(given, Mapping) and given:
+        coded = {key: b64encode(str(value).encode()).decode() for key, value in given.items()}
+        prepared["data"] = {**(prepared.get("data") or {}), **coded}
+
+
+def _rebuild(parent: dict[str, Any], path: tuple[str, ...], change: Any) -> None:  # noqa: ANN401 -- a function
+    """Replace the mapping at `path` by what `change` makes of it, copying on the way down."""
+    for field in path[:-1]:
+        if not isinstance(parent.get(field), Mapping):
+            return
+        parent[field] = dict(parent[field])
+        parent = parent[field]
+    if isinstance(parent.get(path[-1]), Mapping):
+        parent[path[-1]] = change(parent[path[-1]])
+
+
+def _with_container_protocols(pod: Mapping[str, Any]) -> dict[str, Any]:
+    changed = dict(pod)
+    for field in ("containers", "initContainers"):
+        if isinstance(pod.get(field), list):
+            changed[field] = [_with_protocols(c) if isinstance(c, Mapping) else c for c in pod[field]]
+    return changed
+
+
+def _with_protocols(holder: Mapping[str, Any]) -> dict[str, Any]:
+    """`protocol` is part of a port's key in server-side apply, so it is never left to a default."""
+    changed = dict(holder)
+    if isinstance(holder.get("ports"), list):
+        changed["ports"] = list(_ports(holder["ports"]))
+    return changed
+
+
+def _ports(ports: list[Any]) -> Iterator[Any]:
+    for port in ports:
+        yield {**port, "protocol": "TCP"} if isinstance(port, Mapping) and not port.get("protocol") else port

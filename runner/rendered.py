@@ -1,0 +1,179 @@
+"""What the render worker is asked and what it answers. Immutable, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Subject(NamedTuple):
+    """The object a problem is about; parts that are unknown are ""."""
+
+    group: str
+    version: str
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with what was rendered or parsed; data, never raised.
+
+    `code` is one of: missing_path, missing_file, outside_root, yaml, cycle, remote_refused, file_too_big,
+    irregular, panic, timeout, too_big, too_deep, missing_variable, invalid_variable_name, substitution,
+    not_an_object, build, internal; for warnings: unknown_field, spec_generator, empty.
+    """
+
+    code: str
+    message: str
+    stage: str = ""
+    """input, generate, build, validate, substitute, encode or parse."""
+    subject: Subject | None = None
+    variable: str = ""
+    json_path: str = ""
+    """Where in the object, like `$.spec.template.metadata.labels["app.kubernetes.io/name"]`."""
+    file: str = ""
+    """Relative to the root that was built, when known."""
+    line: int = 0
+    """Counts from 1; 0 when unknown."""
+
+    def __str__(self) -> str:
+        """Where, what, and about which object; one line for people."""
+        where = f"{self.file}:{self.line}: " if self.line else f"{self.file}: " if self.file else ""
+        subject = "/".join(part for part in self.subject[2:] if part) if self.subject else ""
+        at = " ".join(part for part in (subject, self.json_path) if part)
+        return f"{where}{self.message}" + (f" (in {at})" if at and at not in self.message else "")
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """One Kustomization to render."""
+
+    root: Path
+    """The artifact: an absolute directory. Nothing outside is read, nothing inside is written."""
+    path: str
+    """`spec.path`; one that climbs out ends at the root, as in Flux."""
+    kustomization: Mapping[str, Any]
+    """The whole Kustomization object. Without `spec.postBuild` nothing is substituted, so leaving it out
+    gives the objects as they are before substitution."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """What `substituteFrom` and `substitute` come to; the worker does not look at either."""
+    strict: bool = True
+    """A variable without a value and without a default is an error."""
+    keep_unresolved: bool = False
+    """Leave expressions verbatim that name something outside `variables` or inside `overridable`."""
+    overridable: frozenset[str] = frozenset()
+    """Names whose value an unavailable source could still change; only with `keep_unresolved`."""
+    display: Mapping[str, str] = field(default_factory=dict)
+    """Values to show in place of secret ones, by variable name; fills `RenderedResource.display`."""
+    remote_bases: bool = False
+    timeout: float | None = None
+    """Seconds; None is the pool's."""
+    oracle: bool = False
+    """Build with the library's own, much slower entry point; for tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedResource:
+    """One object of a build, in the order of the build."""
+
+    object: dict[str, Any]
+    origin: str = ""
+    """The file it came from, relative to the root; "" unless `buildMetadata` asks kustomize to keep it."""
+    substitution: str = ""
+    """"disabled" when the object opted out."""
+    unresolved: tuple[str, ...] = ()
+    """Names of the expressions that were left verbatim, sorted."""
+    display: dict[str, Any] | None = None
+    """The object with the display values; None when that makes no difference."""
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The object as it may be shown to people."""
+        return self.object if self.display is None else self.display
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """Every path a build looked at, relative to the root and sorted; a path is in one group only.
+
+    The same content at these paths, and still nothing at the missing ones, gives the same build.
+    """
+
+    read: tuple[str, ...] = ()
+    """Files whose content counted."""
+    stat: tuple[str, ...] = ()
+    """Files that were only looked for and found."""
+    dirs: tuple[str, ...] = ()
+    """Directories that were only looked for and found."""
+    listed: tuple[str, ...] = ()
+    """Directories whose list of entries counted."""
+    missing: tuple[str, ...] = ()
+    """Looked for in vain."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Symbolic links on the way to any of these, with their targets as written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """How one build went; `resources` holds what could be rendered even when there are problems."""
+
+    resources: tuple[RenderedResource, ...] = ()
+    closure: Closure = Closure()
+    kfile: str = ""
+    """The kustomization file that was used, relative to the root."""
+    generated: bool = False
+    """There was no kustomization file and one was made up from the directory's manifests."""
+    warnings: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedObject:
+    """One object of a YAML file."""
+
+    object: dict[str, Any]
+    document: int
+    """Position of its document in the file, from 0; the items of a List share one."""
+    line: int
+    """Where it starts in the file, from 1, comments skipped."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFile:
+    """The objects of a YAML file, Lists taken apart, what isn't a Kubernetes object left out."""
+
+    name: str
+    objects: tuple[ParsedObject, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactListing:
+    """What of a directory tree would not be in the source's artifact; paths relative to its root, sorted."""
+
+    excluded: tuple[str, ...] = ()
+    """Regular files that ignore rules leave out."""
+    symlinks: tuple[str, ...] = ()
+    """What is neither a regular file nor a directory; it never enters an artifact."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerVersion:
+    """What a worker is made of."""
+
+    source_hash: str
+    flux: str
+    kustomize: str
+    go: str

@@ -1,0 +1,165 @@
+"""Results as plain data, the same for JSON and YAML. An absent value is null, an empty list is []."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from runner.model import Change, Health, Held, Leaf, Outcome, ResourceRef, Run
+from runner.rendered import Problem
+from runner.report import views
+from runner.report.style import moment
+from runner.report.views import BuildView, Scope
+
+Document = dict[str, Any]
+
+REQUESTS = ("GET", "LIST", "WATCH", "DRYRUN", "POST", "PATCH", "PUT", "DELETE")
+"""The kinds of requests that are counted, in the order they are shown."""
+
+
+def reconcile(run: Run, exit_code: int) -> Document:
+    return {
+        **_head("reconcile", Scope(run.server, run.entry, run.revision), exit_code),
+        "dryRun": run.dry_run,
+        "interrupted": run.interrupted or None,
+        "superseded": run.superseded,
+        "kustomizations": [_outcome(outcome) for outcome in views.outcomes(run)],
+        "held": [_held(held) for held in sorted(run.held, key=lambda each: each.kustomization)],
+        "warnings": list(run.warnings),
+        "requests": requests(run.requests),
+    }
+
+
+def build(scope: Scope, kustomizations: Sequence[BuildView], exit_code: int) -> Document:
+    return {
+        **_head("build", scope, exit_code),
+        "kustomizations": [
+            {
+                "namespace": each.namespace,
+                "name": each.name,
+                "path": each.path,
+                "resources": [dict(resource) for resource in each.resources],
+                "errors": [_problem(problem) for problem in each.errors],
+            }
+            for each in kustomizations
+        ],
+    }
+
+
+def tree(scope: Scope, leaves: Sequence[Leaf], exit_code: int) -> Document:
+    return {
+        **_head("tree", scope, exit_code),
+        "kustomizations": [
+            {
+                **_identity(leaf.kustomization),
+                "path": leaf.path,
+                "parent": leaf.parent or None,
+                "dependsOn": list(leaf.depends_on),
+                "variablesFrom": list(leaf.variables_from),
+                "suspended": leaf.suspended,
+                "objects": [_ref(ref) for ref in sorted(leaf.objects, key=views.by_kind)],
+                "problems": list(leaf.problems),
+            }
+            for leaf in views.leaves(leaves)
+        ],
+    }
+
+
+def get(scope: Scope, leaves: Sequence[Leaf], exit_code: int) -> Document:
+    return {
+        **_head("get", scope, exit_code),
+        "kustomizations": [
+            {
+                **_identity(leaf.kustomization),
+                "path": leaf.path,
+                "parent": leaf.parent or None,
+                "suspended": leaf.suspended,
+                "state": None if leaf.recorded is None else str(leaf.recorded),
+                "message": leaf.recorded_message,
+                "revision": leaf.revision or None,
+                "changedAt": _moment(leaf.changed_at),
+                "objects": [_ref(ref) for ref in sorted(leaf.objects, key=views.by_kind)],
+                "problems": list(leaf.problems),
+            }
+            for leaf in views.leaves(leaves)
+        ],
+    }
+
+
+def requests(counts: Mapping[str, int]) -> dict[str, int]:
+    """Every kind of request, zeros included; kinds we don't know come last."""
+    known = {kind: counts.get(kind, 0) for kind in REQUESTS}
+    return known | {kind: counts[kind] for kind in sorted(counts.keys() - known.keys())}
+
+
+def _head(name: str, scope: Scope, exit_code: int) -> Document:
+    return {
+        "schema": f"kustodian/{name}/v1",
+        "cluster": scope.cluster,
+        "entry": scope.entry,
+        "revision": scope.revision,
+        "exitCode": int(exit_code),
+    }
+
+
+def _outcome(outcome: Outcome) -> Document:
+    return {
+        **_identity(outcome.kustomization),
+        "state": str(outcome.state),
+        "startedAt": _moment(outcome.started_at),
+        "readyAt": _moment(outcome.ready_at),
+        "waitedFor": list(outcome.waited_for),
+        "blockedBy": list(outcome.blocked_by),
+        "changes": [_change(change) for change in views.changes(outcome)],
+        "error": outcome.error or None,
+        "hint": outcome.hint or None,
+        "diagnosis": [_health(health) for health in outcome.unhealthy],
+        "warnings": list(outcome.warnings),
+    }
+
+
+def _held(held: Held) -> Document:
+    return {
+        "kustomization": held.kustomization,
+        "reason": held.reason,
+        "digest": held.digest or None,
+        "refs": [_ref(ref) for ref in sorted(held.refs, key=views.by_kind)],
+    }
+
+
+def _change(change: Change) -> Document:
+    return {"action": str(change.action), "ref": _ref(change.ref), "reason": change.reason}
+
+
+def _health(health: Health) -> Document:
+    return {"ref": _ref(health.ref), "status": str(health.status), "message": health.message}
+
+
+def _problem(problem: Problem) -> Document:
+    return {
+        "code": problem.code,
+        "message": problem.message,
+        "file": problem.file or None,
+        "line": problem.line or None,
+        "variable": problem.variable or None,
+        "path": problem.json_path or None,
+    }
+
+
+def _ref(ref: ResourceRef) -> Document:
+    return {
+        "group": ref.group,
+        "version": ref.version,
+        "kind": ref.kind,
+        "namespace": ref.namespace,
+        "name": ref.name,
+    }
+
+
+def _identity(kustomization: str) -> Document:
+    namespace, _, name = kustomization.partition("/")
+    return {"namespace": namespace, "name": name}
+
+
+def _moment(seconds: float | None) -> str | None:
+    return None if seconds is None else moment(seconds)

@@ -1,0 +1,10 @@
+"""Results as text for people: no colours, the same for the same facts, safe to print."""
+
+from __future__ import annotations
+
+from runner.report.style import fit
+from runner.report.text.leaves import get, names, tree
+from runner.report.text.problems import problems
+from runner.report.text.run import reconcile
+
+__all__ = ["fit", "get", "names", "problems", "reconcile", "tree"]

@@ -1,0 +1,152 @@
+"""How a run went: a line per Kustomization, below it what changed and what went wrong, then the totals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from runner.model import Action, Held, Outcome, Run, State
+from runner.report import clean, facts, style, views
+
+_STATES = (State.FAILED, State.BLOCKED, State.READY, State.SUSPENDED, State.SKIPPED)
+_ACTIONS = (
+    Action.CREATED,
+    Action.CONFIGURED,
+    Action.MOVED,
+    Action.DELETED,
+    Action.UNCHANGED,
+    Action.SKIPPED,
+    Action.UNKNOWN,
+)
+_SIGNALS = {2: "SIGINT", 15: "SIGTERM"}
+_WIDEST = 72
+_INDENT = "    "
+_MOST_NAMES = 8
+
+
+def reconcile(run: Run) -> str:
+    """The whole result, failures first."""
+    outcomes = sorted(views.outcomes(run), key=lambda each: min(_STATES.index(each.state), 2))
+    parts = [
+        [_header(run)],
+        _table(outcomes),
+        list(_warnings(run.warnings)),
+        _totals(run, outcomes),
+        *(list(_held(held, run)) for held in sorted(run.held, key=lambda each: each.kustomization)),
+        _requests(run),
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def _header(run: Run) -> str:
+    what = clean.line(run.entry) or "."
+    if run.revision:
+        what += f" at {style.revision(run.revision)}"
+    if run.server:
+        what += f" on {clean.line(run.server)}"
+    if run.interrupted:
+        what = f"Interrupted by {_SIGNALS.get(run.interrupted, f'signal {run.interrupted}')}: {what}"
+    elif run.superseded:
+        what = f"Superseded by a newer commit: {what}"
+    elif run.dry_run:
+        return f"Dry run: {what} — nothing was written"
+    else:
+        return f"Reconciled {what}" + (", with failures" if run.failed else "")
+    return what + (" — a dry run, nothing was written" if run.dry_run else "")
+
+
+def _table(outcomes: list[Outcome]) -> list[str]:
+    if not outcomes:
+        return []
+    name = min(max(len(clean.line(each.kustomization)) for each in outcomes), _WIDEST)
+    state = max(len(each.state) for each in outcomes)
+    told = {id(each): _told(each, state) for each in outcomes}
+    middle = min(max(len(told[id(each)]) for each in outcomes), _WIDEST)
+    lines: list[str] = []
+    for each in outcomes:
+        took = ""
+        if each.started_at is not None and each.ready_at is not None:
+            took = style.duration(each.ready_at - each.started_at)
+        mark = style.MARKS[each.state]
+        head = f"{mark} {clean.line(each.kustomization):<{name}}  {told[id(each)]:<{middle}}  {took:>6}"
+        lines += [head.rstrip(), *(_INDENT + line for line in _details(each))]
+    return lines
+
+
+def _told(outcome: Outcome, width: int) -> str:
+    if outcome.state is State.BLOCKED and outcome.blocked_by:
+        return f"blocked by {style.names(outcome.blocked_by, _MOST_NAMES)}"
+    counts = Counter(change.action for change in outcome.changes)
+    return f"{outcome.state:<{width}}  {style.tally(counts, _ACTIONS)}".rstrip()
+
+
+def _details(outcome: Outcome) -> Iterator[str]:
+    if outcome.error:
+        yield from _labelled("Error", outcome.error)
+    if outcome.hint:
+        yield from _labelled("Hint", outcome.hint)
+    for health in sorted(outcome.unhealthy, key=lambda each: views.by_kind(each.ref)):
+        first, *rest = clean.block(str(health))
+        yield first
+        yield from (f"  {line}" for line in rest)
+    for change in views.changes(outcome):
+        if change.action.writes or change.action is Action.UNKNOWN:
+            reason = clean.line(change.reason)
+            yield f"{clean.line(str(change.ref))} {change.action}" + (f" ({reason})" if reason else "")
+    yield from _warnings(outcome.warnings)
+
+
+def _warnings(warnings: tuple[str, ...]) -> Iterator[str]:
+    for warning in warnings:
+        yield from _labelled("Warning", warning)
+
+
+def _labelled(label: str, text: str) -> list[str]:
+    first, *rest = clean.block(text) or ["(no message)"]
+    return [f"{label}: {first}", *(f"  {line}" for line in rest)]
+
+
+def _totals(run: Run, outcomes: list[Outcome]) -> list[str]:
+    if not outcomes:
+        return ["No Kustomizations."]
+    states = style.tally(Counter(each.state for each in outcomes), _STATES)
+    actions = Counter(change.action for each in outcomes for change in each.changes)
+    lines = [f"{style.count(len(outcomes), 'Kustomization')}: {states}"]
+    if actions:
+        lines.append(f"{style.count(actions.total(), 'object')}: {style.tally(actions, _ACTIONS)}")
+    if run.interrupted and not run.dry_run:
+        lines += _progress(outcomes)
+    return lines
+
+
+def _requests(run: Run) -> list[str]:
+    sent = {kind: number for kind, number in facts.requests(run.requests).items() if number}
+    told = ", ".join(f"{number:,} {clean.line(kind)}" for kind, number in sent.items())
+    return [f"Requests: {told}"] if told else []
+
+
+def _progress(outcomes: list[Outcome]) -> Iterator[str]:
+    """What an interrupted run did to the cluster: for each Kustomization all, some or none of it."""
+    groups: dict[str, list[str]] = {"Applied": [], "Partly applied": [], "Not applied": []}
+    for each in outcomes:
+        if each.state is State.READY:
+            groups["Applied"].append(each.kustomization)
+        elif any(change.action.writes for change in each.changes):
+            groups["Partly applied"].append(each.kustomization)
+        elif each.state is not State.SUSPENDED:
+            groups["Not applied"].append(each.kustomization)
+    for label, members in groups.items():
+        yield f"{label + ':':<16}{style.names(members, 20) or 'nothing'}"
+
+
+def _held(held: Held, run: Run) -> Iterator[str]:
+    objects = style.count(len(held.refs), "object")
+    verb = "would not be" if run.dry_run else "was not" if len(held.refs) == 1 else "were not"
+    first, *rest = clean.block(held.reason) or ["a guard holds them"]
+    yield f"Held back: {objects} of {clean.line(held.kustomization)} {verb} deleted: {first}"
+    yield from (f"  {line}" for line in rest)
+    yield from (_INDENT + clean.line(str(ref)) for ref in sorted(held.refs, key=views.by_kind))
+    if held.digest:
+        yield f"  To delete exactly these, run again with --approve {clean.line(held.digest)}"
+    else:
+        yield "  No approval helps: what holds them has to go first."

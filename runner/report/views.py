@@ -1,0 +1,49 @@
+"""What a report is about, where `runner.model` has no word for it; and the order of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runner.model import Change, Leaf, Manifest, Outcome, ResourceRef, Run
+from runner.rendered import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What every result says first: the cluster, the entry and the revision it is about."""
+
+    cluster: str
+    entry: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildView:
+    """One Kustomization as `build` shows it; the objects are those that may be shown to people."""
+
+    namespace: str
+    name: str
+    path: str
+    resources: Sequence[Manifest] = ()
+    errors: Sequence[Problem] = ()
+
+
+def outcomes(run: Run) -> list[Outcome]:
+    """By name, as threads decide which ends first; a dry run's order is one of dependencies and stays."""
+    return list(run.outcomes) if run.dry_run else sorted(run.outcomes, key=lambda each: each.kustomization)
+
+
+def changes(outcome: Outcome) -> list[Change]:
+    """By kind and name: objects of one rank are applied side by side."""
+    return sorted(outcome.changes, key=lambda each: by_kind(each.ref))
+
+
+def leaves(items: Sequence[Leaf]) -> list[Leaf]:
+    """By namespace and name."""
+    return sorted(items, key=lambda each: each.kustomization)
+
+
+def by_kind(ref: ResourceRef) -> tuple[str, str, str, str]:
+    """Sorts objects as people look for them."""
+    return ref.kind, ref.namespace, ref.name, ref.group

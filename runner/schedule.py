@@ -1,0 +1,156 @@
+"""Which Kustomization may start now; starts it the instant its last need is met."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from runner import graph
+from runner.graph import Milestone, Need, Node
+from runner.model import Outcome, State
+
+_TICK = 0.2  # seconds; how soon a signal is noticed while nothing else happens
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a Kustomization at work may tell and ask its schedule."""
+
+    id: str
+    schedule: Schedule
+    waited_for: tuple[str, ...] = ()
+
+    def applied(self) -> None:
+        """Everything is applied: children may start."""
+        self.schedule.reached(self.id, Milestone.APPLIED)
+
+    def ready(self) -> None:
+        """Everything is healthy: dependents may start."""
+        self.schedule.reached(self.id, Milestone.READY)
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Waiting, which is no work: somebody else may have the slot meanwhile."""
+        self.schedule.slots.release()
+        try:
+            yield
+        finally:
+            self.schedule.slots.acquire()
+
+    def add(self, nodes: Mapping[str, Node]) -> None:
+        """Kustomizations that were only found now. Raises CycleError."""
+        self.schedule.add(nodes)
+
+    def outcome(self, id_: str) -> Outcome | None:
+        """How another one ended; None while it has not."""
+        return self.schedule.outcomes.get(id_)
+
+
+Work = Callable[[Turn], Outcome]
+Blocked = Callable[[str, tuple[Need, ...]], Outcome | None]
+
+
+@dataclass(slots=True)
+class Schedule:
+    """Runs Kustomizations concurrently, each in a thread of its own, `max_parallel` of them at work.
+
+    `work` does one Kustomization and never raises but for what ends the whole run. `blocked` is asked
+    when needs cannot be met any more: its outcome is the answer, or None to start all the same.
+    """
+
+    nodes: dict[str, Node]
+    work: Work
+    blocked: Blocked
+    max_parallel: int
+    stop: Callable[[], None]  # tells those at work to come to an end
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    slots: threading.Semaphore = field(init=False)
+    _reached: dict[str, Milestone] = field(default_factory=dict)
+    _running: set[str] = field(default_factory=set)
+    _errors: list[BaseException] = field(default_factory=list)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def __post_init__(self) -> None:
+        self.slots = threading.Semaphore(self.max_parallel)
+
+    def run(self) -> tuple[Outcome, ...]:
+        """Do all of them; outcomes in the order in which they ended.
+
+        Raises whatever `work` raises, once those at work have ended: nothing more is started then.
+        """
+        graph.check(self.nodes)
+        with ThreadPoolExecutor(max_workers=1_000_000, thread_name_prefix="kustomization") as threads:
+            try:
+                self._dispatch(threads)
+            except BaseException:
+                self.stop()  # leaving this block waits for all who are at work
+                raise
+        return tuple(self.outcomes.values())
+
+    def reached(self, id_: str, milestone: Milestone) -> None:
+        with self._changed:
+            self._reached[id_] = max(milestone, self._reached.get(id_, milestone))
+            self._changed.notify_all()
+
+    def add(self, nodes: Mapping[str, Node]) -> None:
+        with self._changed:
+            together = {**self.nodes, **nodes}
+            graph.check(together)
+            self.nodes.update(nodes)
+            self._changed.notify_all()
+
+    @property
+    def unstarted(self) -> tuple[str, ...]:
+        return tuple(sorted(self.nodes.keys() - self.outcomes.keys() - self._running))
+
+    def _dispatch(self, threads: ThreadPoolExecutor) -> None:
+        with self._changed:
+            while len(self.outcomes) < len(self.nodes):
+                if self._errors:
+                    raise self._errors[0]
+                if not self._start_what_may(threads):
+                    self._changed.wait(_TICK)
+
+    def _start_what_may(self, threads: ThreadPoolExecutor) -> bool:
+        moved = False
+        for id_ in self.unstarted:
+            needs = self.nodes[id_].needs
+            failed = tuple(sorted(need for need in needs if self._hopeless(need)))
+            if failed:
+                outcome = self.blocked(id_, failed)
+                if outcome is not None:
+                    self.outcomes[id_] = outcome
+                    moved = True
+                    continue
+            if all(need in failed or self._met(need) for need in needs):
+                self._running.add(id_)
+                waited = tuple(sorted({need.id for need in needs if need.id in self.nodes}))
+                threads.submit(self._work, Turn(id_, self, waited))
+                moved = True
+        return moved
+
+    def _work(self, turn: Turn) -> None:
+        outcome: Outcome | None = None
+        try:
+            with self.slots:
+                outcome = self.work(turn)
+        except BaseException as exc:  # noqa: BLE001 -- handed to the thread that runs the schedule
+            with self._changed:
+                self._errors.append(exc)
+                self._changed.notify_all()
+            return
+        with self._changed:
+            self._running.discard(turn.id)
+            self.outcomes[turn.id] = outcome
+            if outcome.ok and outcome.state is not State.SKIPPED and outcome.state is not State.SUSPENDED:
+                self._reached[turn.id] = Milestone.READY
+            self._changed.notify_all()
+
+    def _met(self, need: Need) -> bool:
+        return need.id not in self.nodes or self._reached.get(need.id, Milestone.STARTED) >= need.milestone
+
+    def _hopeless(self, need: Need) -> bool:
+        return need.id in self.outcomes and not self._met(need)

@@ -1,0 +1,271 @@
+"""What the Kustomizations of one run share: the lock, the records, and who wants which object."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+
+from runner import lock, state
+from runner.errors import LockLost, RunnerError
+from runner.fleet import Fleet, Produced, Unit
+from runner.lock import LockOptions
+from runner.model import Held, Manifest, Outcome, ResourceRef, Run
+from runner.options import Options
+from runner.plan import Ground
+from runner.ports import Clock, Cluster, Listener, Observer, Phase, Progress
+from runner.state import Deployment, Record
+from runner.store import Store
+
+
+class Moved(RunnerError):
+    """Another run wrote between our reading and our lock: what was planned counts no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The outside, as a run needs it."""
+
+    cluster: Cluster
+    observer: Observer
+    clock: Clock
+    pool: Executor
+    listener: Listener
+    cancel: Callable[[], None]  # makes everything that waits on the cluster end soon
+    cancelled: Callable[[], bool]
+
+
+@dataclass(slots=True)
+class Lock:
+    """The root's lock, taken before the first write and not earlier; it outlives a re-plan."""
+
+    world: World
+    options: Options
+    root: str
+    commit: str
+    is_newer: Callable[[str], bool]
+    held: lock.Held | None = None
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def take(self) -> lock.Held:
+        if self.held is None:
+            wanted = LockOptions(self.options.lease_duration, self.options.lock_timeout, self.commit)
+            self.held = self._stack.enter_context(
+                lock.hold(
+                    self.root,
+                    self.world.cluster,
+                    self.world.observer,
+                    self.world.clock,
+                    wanted,
+                    is_newer=self.is_newer,
+                    listener=lambda text: self.world.listener(Progress("", Phase.WAITING, text)),
+                )
+            )
+        return self.held
+
+    def release(self) -> None:
+        self._stack.close()
+        self.held = None
+
+
+@dataclass(slots=True)
+class Session:
+    """One attempt at a run. Everything here may be used by many threads at once."""
+
+    world: World
+    options: Options
+    fleet: Fleet
+    repository: str
+    revision: str
+    commit: str
+    entry: str
+    lock: Lock
+    store: Store
+    ground: Ground
+    held_prunes: Mapping[str, tuple[Held, ...]] = field(default_factory=dict)
+    before_first_write: Callable[[Store], None] = lambda _: None  # raises when the run is superseded
+    owners: dict[ResourceRef, str] = field(default_factory=dict)  # who wants an object
+    uids: set[str] = field(default_factory=set)  # of every object that is wanted
+    key: bytes = b""
+    units: dict[str, Unit] = field(default_factory=dict)  # the fleet, and what was found since
+    produced: dict[ResourceRef, Produced] = field(default_factory=dict)
+    outside: frozenset[str] = frozenset()  # Kustomizations of this cluster that are not of this entry
+    prune_later: bool = False  # not everything is known yet that is wanted
+    withheld: list[Held] = field(default_factory=list)  # prunes that turned out to be dangerous
+    refused: Mapping[str, str] = field(default_factory=dict)  # why a Kustomization may not even start
+    gone: Mapping[str, Record] = field(default_factory=dict)  # recorded ones that nothing renders any more
+    warnings: list[str] = field(default_factory=list)
+    _writer: Store | None = None
+    _namespaces: set[str] = field(default_factory=set)
+    _mutex: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def records(self) -> Mapping[str, Record]:
+        return (self._writer or self.store).records
+
+    @property
+    def wrote(self) -> bool:
+        return self._writer is not None
+
+    @property
+    def all_rendered(self) -> bool:
+        """Whether it is known of every Kustomization what it wants, so that anything may be pruned."""
+        return all(
+            unit.kustomization.suspend or (unit.rendering is not None and unit.rendering.final)
+            for unit in self.units.values()
+        )
+
+    def superseded(self) -> bool:
+        """Whether a newer run waits for this one to make way."""
+        return self.lock.held is not None and bool(self.lock.held.waiting)
+
+    def stopped(self) -> bool:
+        """Whether nothing new may be begun."""
+        return self.world.cancelled()
+
+    def want(self, owner: str, manifests: Iterable[Manifest]) -> None:
+        """Note what a Kustomization wants, so that nobody prunes it."""
+        with self._mutex:
+            for manifest in manifests:
+                ref = ResourceRef.of(manifest)
+                self.owners[ref] = owner
+                if ref.kind in {"ConfigMap", "Secret"} and not ref.group:
+                    self.produced[ref] = Produced(owner, manifest)
+
+    def alive(self, uids: Iterable[str]) -> None:
+        """Note the uids of wanted objects, so that none of them is pruned under another name."""
+        with self._mutex:
+            self.uids.update(uid for uid in uids if uid)
+
+    def children(self, id_: str) -> tuple[str, ...]:
+        with self._mutex:
+            return tuple(sorted(unit.id for unit in self.units.values() if unit.parent == id_))
+
+    def replace_children(self, parent: Unit, now: Mapping[str, Unit]) -> tuple[list[str], list[str]]:
+        """Take over what a late rendering contains; which Kustomizations are new, and which went."""
+        with self._mutex:
+            self.units[parent.id] = parent
+            before = {unit.id for unit in self.units.values() if unit.parent == parent.id}
+            new = sorted(now.keys() - self.units.keys())
+            for id_, child in now.items():
+                known = self.units.get(id_)
+                if known is None or known.kustomization.manifest != child.kustomization.manifest:
+                    self.units[id_] = child
+            return new, sorted(before - now.keys())
+
+    def recorded_by_another(self, ref: ResourceRef, id_: str) -> bool:
+        """Whether the Kustomization that wants an object now has written it down."""
+        owner = self.owners.get(ref, id_)
+        record = self.records.get(owner)
+        return owner != id_ and record is not None and ref in record.inventory
+
+    def held_back(self, held: Iterable[Held]) -> None:
+        with self._mutex:
+            self.withheld.extend(held)
+
+    def begin(self) -> Cluster:
+        """Make sure that this run may write, and give the client to write with.
+
+        The first call takes the lock, reads the records again and marks the entry as being deployed.
+
+        Raises:
+            Moved: another run wrote in between; plan again.
+            LockError: the lock could not be had, is lost, or a newer commit was deployed meanwhile.
+        """
+        with self._mutex:
+            if self._writer is None:
+                self._open()
+            if self.lock.held is None or self._writer is None:
+                raise LockLost("the lock was given back")
+            return self._writer.cluster
+
+    def settle(self, id_: str) -> None:
+        """Make sure that a Kustomization without a record has a namespace to be recorded in.
+
+        Where Flux runs, it is there: the Kustomization itself lives in it.
+        """
+        if id_ not in self.records:
+            self.begin()
+            self._ensure_namespace(id_.partition("/")[0])
+
+    def write(self, record: Record) -> None:
+        """Store a record; one that says nothing new is not written, and takes no lock."""
+        known = self.records.get(record.kustomization)
+        if known is not None and replace(known, fence=0) == replace(record, fence=0):
+            return
+        self.begin()
+        if self._writer is None or self.lock.held is None:
+            raise LockLost("the lock was given back")
+        self._ensure_namespace(record.kustomization.partition("/")[0])
+        self._writer.write(replace(record, fence=self.lock.held.fence))
+
+    def forget(self, kustomization: str) -> None:
+        self.begin()
+        if self._writer is not None:
+            self._writer.forget(kustomization)
+
+    def report(self, outcomes: tuple[Outcome, ...], *, dry_run: bool = False) -> Run:
+        """Everything there is to say about this run."""
+        held = [h for helds in self.held_prunes.values() for h in helds]
+        return Run(
+            self.world.cluster.server,
+            self.entry,
+            self.revision,
+            outcomes,
+            held=(*held, *self.withheld),
+            warnings=tuple(dict.fromkeys(self.warnings)),
+            requests=dict(self.world.cluster.requests),
+            dry_run=dry_run,
+            superseded=self.superseded(),
+        )
+
+    def fresh(self, unit: Unit) -> Record:
+        """The record of a Kustomization as it stands, or a new one."""
+        known = self.records.get(unit.id)
+        if known is None:
+            known = Record(unit.id)
+        return replace(known, repository=self.repository, entry=self.entry, parent=unit.parent)
+
+    def deployed(self, *, done: bool) -> None:
+        """Note in the root's record how far this revision has come."""
+        root = self.records.get(self.fleet.root) or Record(self.fleet.root)
+        known = root.deployment
+        if known is not None and (known.commit, known.revision, known.done) == (
+            self.commit,
+            self.revision,
+            done,
+        ):
+            return
+        same = known is not None and known.commit == self.commit and not known.done
+        started = known.started_at if known is not None and same else self.world.clock.now()
+        deployment = Deployment(self.revision, self.commit, done, started)
+        self.write(replace(root, repository=self.repository, entry=self.entry, deployment=deployment))
+
+    def _open(self) -> None:
+        self._ensure_namespace(self.fleet.root.partition("/")[0])
+        held = self.lock.take()
+        read_before = self.store.versions
+        again = Store(self.world.cluster)
+        again.load()
+        if again.versions != read_before:
+            raise Moved("another run finished while this one waited for its lock")
+        self.before_first_write(again)
+        self._writer = again.through(self.world.cluster.fenced(held.check))
+        if not self.key:
+            self.key = self._writer.digest_key(self.fleet.root.partition("/")[0], create=True)
+        self.deployed(done=False)
+
+    def _ensure_namespace(self, name: str) -> None:
+        with self._mutex:
+            if name not in self._namespaces:
+                (self._writer or self.store).ensure_namespace(name)
+                self._namespaces.add(name)
+
+
+def digests(key: bytes, unit: Unit) -> tuple[str, str]:
+    """The keyed digest of what a Kustomization renders, and the plain one of what may be shown of it."""
+    if unit.rendering is None:
+        return "", ""
+    return state.digest(key, unit.rendering.objects) if key else "", state.digest(b"", unit.rendering.shown)

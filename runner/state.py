@@ -1,0 +1,194 @@
+"""What the cluster remembers of a Kustomization, and the form in which it does.
+
+One ConfigMap `kustodian-<name>` beside each Kustomization. What a controller keeps in memory and
+in `.status` is here: the inventory, the spec that was last applied, how it ended. Its one value is
+compressed, so that ten thousand objects fit.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import hmac
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from runner import inventory
+from runner.errors import GuardError
+from runner.inventory import Entry, Inventory
+from runner.model import Manifest, ResourceRef, State
+
+LABEL = "kustodian.io/record"
+LABELS = {"app.kubernetes.io/managed-by": "kustodian", LABEL: "state"}
+SELECTOR = f"{LABEL}=state"
+KEY = "state.json.gz"
+HISTORY = 5
+LIMIT = 1_000_000  # bytes; a ConfigMap holds 1 MiB of data, names and labels included
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The revision of a whole entry; recorded with the root only."""
+
+    revision: str  # main@sha1:…
+    commit: str
+    done: bool  # False from before the first write until everything is ready
+    started_at: float  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One line of history: what was rendered, and how that ended."""
+
+    digest: str
+    revision: str
+    state: State
+    at: float  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Everything that is remembered of one Kustomization."""
+
+    kustomization: str
+    repository: str = ""
+    entry: str = ""
+    parent: str = ""
+    manifest: Manifest = field(default_factory=dict)  # its object, as it was last reconciled
+    inventory: Inventory = field(default_factory=dict)
+    digest: str = ""  # keyed digest of what was rendered
+    shown_digest: str = ""  # plain digest of what may be shown of it
+    state: State | None = None  # None: a run began and has not ended
+    message: str = ""
+    history: tuple[Snapshot, ...] = ()
+    deployment: Deployment | None = None
+    fence: int = 0  # which holder of the lock wrote this; later holders have higher numbers
+
+
+def config_map_ref(kustomization: str) -> ResourceRef:
+    """Where a Kustomization's record lives."""
+    namespace, _, name = kustomization.partition("/")
+    full = f"kustodian-{name}"
+    if len(full) > 253:  # noqa: PLR2004 -- the longest name Kubernetes takes
+        full = f"{full[:236]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return ResourceRef(namespace, full, "", "ConfigMap", "v1")
+
+
+def encode(record: Record) -> dict[str, Any]:
+    """The ConfigMap that holds a record; equal records give equal bytes.
+
+    Raises:
+        GuardError: the record does not fit; nothing may be applied that could not be tracked.
+    """
+    packed = gzip.compress(orjson.dumps(_plain(record), option=orjson.OPT_SORT_KEYS), mtime=0)
+    if len(packed) > LIMIT:
+        raise GuardError(
+            f"{record.kustomization} has {len(record.inventory)} objects, whose inventory needs "
+            f"{len(packed)} bytes, more than a ConfigMap holds",
+            hint="split it into several Kustomizations.",
+        )
+    ref = config_map_ref(record.kustomization)
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": ref.name, "namespace": ref.namespace, "labels": LABELS},
+        "binaryData": {KEY: b64encode(packed).decode()},
+    }
+
+
+def decode(config_map: Manifest) -> Record:
+    """A record from its ConfigMap.
+
+    Raises:
+        GuardError: it cannot be read, so it is unknown what is owned.
+    """
+    where = ResourceRef.of(config_map)
+    try:
+        plain = orjson.loads(gzip.decompress(b64decode(config_map["binaryData"][KEY])))
+        if plain["format"] > FORMAT:
+            raise GuardError(
+                f"{where} was written by a newer release (format {plain['format']})",
+                hint="use at least the release that wrote it.",
+            )
+        return _record(plain)
+    except (KeyError, ValueError, TypeError, AttributeError, OSError, EOFError, zlib.error) as exc:
+        raise GuardError(
+            f"{where} cannot be read: {type(exc).__name__}: {exc}",
+            hint="it holds the inventory of a Kustomization; restore it from a backup, or delete it to "
+            "start anew: objects that are still in Git are taken over, others stay behind.",
+        ) from exc
+
+
+def digest(key: bytes, objects: Iterable[Manifest]) -> str:
+    """Digest of rendered objects in their order; keyed, because it covers what is secret.
+
+    With an empty key it is a plain one, for objects that may be shown.
+    """
+    payload = orjson.dumps(list(objects), option=orjson.OPT_SORT_KEYS)
+    if not key:
+        return f"sha256:{hashlib.sha256(payload).hexdigest()}"
+    return f"hmac-sha256:{hmac.new(key, payload, hashlib.sha256).hexdigest()}"
+
+
+def _plain(record: Record) -> dict[str, Any]:
+    deployment = record.deployment
+    return {
+        "format": FORMAT,
+        "kustomization": record.kustomization,
+        "repository": record.repository,
+        "entry": record.entry,
+        "parent": record.parent,
+        "manifest": record.manifest,
+        "inventory": [
+            {"id": inventory.encode(e.ref), "v": e.ref.version, **({"uid": e.uid} if e.uid else {})}
+            for e in sorted(record.inventory.values(), key=lambda e: e.ref)
+        ],
+        "digest": record.digest,
+        "shownDigest": record.shown_digest,
+        "state": record.state,
+        "message": record.message,
+        "history": [
+            {"digest": s.digest, "revision": s.revision, "state": s.state, "at": s.at} for s in record.history
+        ],
+        "deployment": deployment
+        and {
+            "revision": deployment.revision,
+            "commit": deployment.commit,
+            "done": deployment.done,
+            "startedAt": deployment.started_at,
+        },
+        "fence": record.fence,
+    }
+
+
+def _record(plain: Mapping[str, Any]) -> Record:
+    deployment = plain["deployment"]
+    return Record(
+        kustomization=plain["kustomization"],
+        repository=plain["repository"],
+        entry=plain["entry"],
+        parent=plain["parent"],
+        manifest=plain["manifest"],
+        inventory=inventory.of(
+            Entry(inventory.decode(entry["id"], entry["v"]), entry.get("uid", ""))
+            for entry in plain["inventory"]
+        ),
+        digest=plain["digest"],
+        shown_digest=plain["shownDigest"],
+        state=plain["state"] and State(plain["state"]),
+        message=plain["message"],
+        history=tuple(
+            Snapshot(s["digest"], s["revision"], State(s["state"]), s["at"]) for s in plain["history"]
+        ),
+        deployment=deployment
+        and Deployment(
+            deployment["revision"], deployment["commit"], deployment["done"], deployment["startedAt"]
+        ),
+        fence=plain["fence"],
+    )

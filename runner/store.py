@@ -1,0 +1,142 @@
+"""Read and write what the cluster remembers; see `state` for its form."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from runner import state
+from runner.errors import ClusterError, LockLost, Refused
+from runner.model import Manifest, ResourceRef
+from runner.ports import Cluster
+from runner.state import Record
+
+KEY_NAME = "kustodian"
+KEY_FIELD = "digest-key"
+KEY_BYTES = 32
+_ATTEMPTS = 5
+
+
+@dataclass(slots=True)
+class Store:
+    """The records of every entry in one cluster, and the versions they were read at.
+
+    Writes are safe against writers that do not hold the lock any more: a record that a later holder
+    wrote is never overwritten. Threads may write different Kustomizations at once.
+    """
+
+    cluster: Cluster
+    records: dict[str, Record] = field(default_factory=dict)
+    _versions: dict[str, str] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def load(self) -> Mapping[str, Record]:
+        """Read every record of the cluster. Raises GuardError for one that cannot be read."""
+        self.records, self._versions = {}, {}
+        for config_map in self.cluster.list("", "ConfigMap", selector=state.SELECTOR).items:
+            self._remember(state.decode(config_map), config_map)
+        return self.records
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """What was read, as the server counts: equal versions, equal records."""
+        return dict(self._versions)
+
+    def through(self, cluster: Cluster) -> Store:
+        """The same records, written through another (fenced) client."""
+        return Store(cluster, dict(self.records), dict(self._versions))
+
+    def write(self, record: Record) -> None:
+        """Create or replace a record; one that would be the same is not written.
+
+        Raises:
+            LockLost: a later holder of the lock has written this record.
+            GuardError: the record is too large.
+        """
+        if self.records.get(record.kustomization) == record:
+            return
+        config_map = state.encode(record)
+        for _ in range(_ATTEMPTS):
+            try:
+                self._remember(record, self._send(config_map, record))
+            except Refused as exc:
+                if exc.reason not in {"Conflict", "AlreadyExists", "NotFound"}:
+                    raise
+                self._reread(record)
+            else:
+                return
+        raise ClusterError(
+            f"{ResourceRef.of(config_map)} could not be written: something else keeps changing it",
+            hint="nothing but kustodian should write to it.",
+        )
+
+    def forget(self, kustomization: str) -> None:
+        """Delete the record of a Kustomization that is gone, with everything it owned."""
+        ref = state.config_map_ref(kustomization)
+        live = self.cluster.get(ref)
+        if live is not None:
+            self.cluster.delete(ref, uid=live["metadata"]["uid"])
+        with self._lock:
+            self.records.pop(kustomization, None)
+            self._versions.pop(kustomization, None)
+
+    def ensure_namespace(self, name: str) -> bool:
+        """Create the namespace that records live in, owned by nobody; whether it was missing."""
+        if self.cluster.get(ResourceRef("", name, "", "Namespace", "v1")) is not None:
+            return False
+        try:
+            self.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        except Refused as exc:
+            if exc.reason != "AlreadyExists":
+                raise
+        return True
+
+    def digest_key(self, namespace: str, *, create: bool) -> bytes:
+        """The key of the digests over secret material, from its Secret; b"" when there is none yet."""
+        ref = ResourceRef(namespace, KEY_NAME, "", "Secret", "v1")
+        live = self.cluster.get(ref)
+        if live is None and create:
+            coded = b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+            made = {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "type": "kustodian.io/digest-key",
+                "metadata": {"name": KEY_NAME, "namespace": namespace, "labels": {state.LABEL: "key"}},
+                "data": {KEY_FIELD: coded},
+            }
+            try:
+                live = self.cluster.create(made)
+            except Refused as exc:
+                if exc.reason != "AlreadyExists":
+                    raise
+                live = self.cluster.get(ref)
+        return b64decode(((live or {}).get("data") or {}).get(KEY_FIELD, ""))
+
+    def _send(self, config_map: dict[str, Any], record: Record) -> Manifest:
+        version = self._versions.get(record.kustomization)
+        if version is None:
+            return self.cluster.create(config_map)
+        meta = {**config_map["metadata"], "resourceVersion": version}
+        return self.cluster.replace({**config_map, "metadata": meta})
+
+    def _reread(self, record: Record) -> None:
+        """Somebody wrote in between: go on when it was not a later holder of the lock."""
+        live = self.cluster.get(state.config_map_ref(record.kustomization))
+        with self._lock:
+            self._versions.pop(record.kustomization, None)
+        if live is None:
+            return
+        found = state.decode(live)
+        if found.fence > record.fence:
+            raise LockLost(f"{record.kustomization} was recorded by a run that took the lock over")
+        with self._lock:
+            self._versions[record.kustomization] = live["metadata"]["resourceVersion"]
+
+    def _remember(self, record: Record, config_map: Manifest) -> None:
+        with self._lock:
+            self.records[record.kustomization] = record
+            self._versions[record.kustomization] = config_map["metadata"]["resourceVersion"]

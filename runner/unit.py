@@ -1,0 +1,390 @@
+"""One Kustomization, from its rendering to its record: render, apply in stages, health, prune, record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from runner import apply, discover, health, inventory, plan, redact, removal
+from runner.errors import LockError, RunnerError
+from runner.fleet import Unit
+from runner.graph import Edge, Milestone, Need, Node
+from runner.inventory import Entry
+from runner.model import (
+    FLUX,
+    Action,
+    Change,
+    Health,
+    Manifest,
+    Outcome,
+    ResourceRef,
+    State,
+    Status,
+)
+from runner.plan import Assessment
+from runner.ports import Phase, Progress
+from runner.render import Renderer
+from runner.schedule import Turn
+from runner.session import Moved, Session, digests
+from runner.state import HISTORY, Record, Snapshot
+
+STAGE_TIMEOUT = 60.0  # seconds; Flux's fixed limit for definitions and classes
+_ENDS_THE_RUN = (LockError, Moved)
+
+
+class Failed(RunnerError):
+    """This Kustomization did not make it; the others go on."""
+
+
+@dataclass(slots=True)
+class Reconciliation:
+    """The work on one Kustomization, and what came of it so far."""
+
+    session: Session
+    renderer: Renderer
+    turn: Turn
+    unit: Unit
+    changes: list[Change] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    unhealthy: tuple[Health, ...] = ()
+    entries: dict[ResourceRef, Entry] = field(default_factory=dict)  # what is owned, with uids
+    recorded_ahead: bool = False
+    started_at: float = 0.0
+    ready_at: float | None = None
+
+    def run(self) -> Outcome:
+        """Reconcile; what goes wrong with this Kustomization alone is its outcome.
+
+        Raises LockError or Moved when the whole run has to end or to begin anew.
+        """
+        self.started_at = self.session.world.clock.now()
+        try:
+            if outcome := self._stands_aside():
+                return outcome
+            self._render()
+            self._apply()
+            self.turn.applied()
+            self._health()
+            self.ready_at = self.session.world.clock.now()
+            self.turn.ready()
+            self._prune()
+            self._record(State.READY, "")
+        except _ENDS_THE_RUN:
+            raise
+        except RunnerError as exc:
+            return self._failed(exc)
+        self._tell(Phase.READY)
+        return self._outcome(State.READY)
+
+    def _stands_aside(self) -> Outcome | None:
+        """Suspended ones and those out of scope count as they were left."""
+        suspended = self.unit.kustomization.suspend
+        if not suspended and self.session.options.selects(self.unit.id):
+            return None
+        record = self.session.records.get(self.unit.id)
+        if record is not None and record.state is State.READY:
+            self.turn.ready()
+        state = State.SUSPENDED if suspended else State.SKIPPED
+        self._tell(Phase(state))
+        return Outcome(self.unit.id, state)
+
+    # -- rendering
+
+    def _render(self) -> None:
+        """Make sure of the final rendering: what only the cluster knows is asked again, now."""
+        if why := self.session.refused.get(self.unit.id):
+            raise Failed(why, hint="check the name and the namespace under spec.dependsOn.")
+        rendering = self.unit.rendering
+        if rendering is None or rendering.variables.live or not rendering.variables.known:
+            self._tell(Phase.RENDERING)
+            variables = self.renderer.resolve(self.unit.kustomization, self.session.produced)
+            if rendering is None or variables != rendering.variables or not variables.known:
+                rendering = self.renderer.render(self.unit.kustomization, variables, final=True)
+                self._rendered(replace(self.unit, rendering=rendering))
+        if not rendering.ok:
+            raise Failed("; ".join(str(problem) for problem in rendering.problems))
+        self.warnings += rendering.warnings
+
+    def _rendered(self, unit: Unit) -> None:
+        """Let the run know what was only found now: objects that are wanted, and further Kustomizations."""
+        self.unit = unit
+        self.session.want(unit.id, plan.scoped(unit.objects, self.session.world.cluster))
+        new = {child.id: child for child in discover.children(unit)}
+        found, dropped = self.session.replace_children(unit, new)
+        self.turn.add({id_: node(self.session.units[id_], self.session.units) for id_ in found})
+        self.warnings += [f"{id_} is not rendered any more and was left out" for id_ in dropped]
+
+    # -- applying
+
+    def _apply(self) -> None:
+        self.session.settle(self.unit.id)
+        desired = plan.scoped(self.unit.objects, self.session.world.cluster)
+        stages = apply.stages(desired)
+        for number, stage in enumerate(stages, 1):
+            self._tell(Phase.APPLYING, f"stage {number} of {len(stages)}" if len(stages) > 1 else "")
+            self._stop_if_told()
+            assessed = self._assess(stage)
+            todo = [a for a in assessed if a.action.writes]
+            self._own(assessed)
+            if todo:
+                self._record_ahead(desired)
+                self._send(todo)
+            self.changes += [a.change for a in assessed if not a.action.writes]
+            if apply.is_waited_for(stage):
+                self._await_stage(assessed)
+        self.session.alive(entry.uid for entry in self.entries.values())
+
+    def _assess(self, stage: tuple[Manifest, ...]) -> list[Assessment]:
+        """Dry-run a whole stage; when anything in it fails, nothing of it is applied."""
+        world, ground = self.session.world, self.session.ground
+        assessed = [
+            owned_by_another(self.session, self.unit.id, a)
+            for a in plan.assess(stage, world.cluster, world.pool, ground)
+        ]
+        self.warnings += [text for a in assessed for text in a.warnings]
+        if failed := [a for a in assessed if a.error]:
+            hints = list(dict.fromkeys(a.hint for a in failed if a.hint))
+            raise Failed("\n".join(a.error for a in failed), hint=" ".join(hints))
+        return assessed
+
+    def _own(self, assessed: Iterable[Assessment]) -> None:
+        for a in assessed:
+            if a.reason != plan.VIRTUAL:
+                uid = a.live["metadata"].get("uid", "") if a.live else ""
+                self.entries[a.ref] = Entry(a.ref, uid)
+
+    def _record_ahead(self, desired: Iterable[Manifest]) -> None:
+        """Write down everything that may be touched, before the first write: nothing stays untracked."""
+        if self.recorded_ahead:
+            return
+        before = self.session.fresh(self.unit)
+        wanted = inventory.of(
+            Entry(ResourceRef.of(m)) for m in desired if not plan.skipped(m, self.session.ground)
+        )
+        together = inventory.union(before.inventory, wanted)
+        self.session.begin()
+        self.session.write(replace(before, inventory=together, state=None, manifest=self._manifest()))
+        self.recorded_ahead = True
+
+    def _send(self, todo: list[Assessment]) -> None:
+        cluster = self.session.begin()
+        sent = apply.send([a.manifest for a in todo], cluster, self.session.world.pool, self.session.stopped)
+        taken = {s.ref: s for s in sent if not s.error}
+        for a in todo:
+            if a.ref in taken:
+                self.changes.append(a.change)
+                self.entries[a.ref] = Entry(a.ref, taken[a.ref].uid)
+        self.warnings += [text for s in taken.values() for text in s.warnings]
+        if failed := [s for s in sent if s.error]:
+            raise Failed("\n".join(s.error for s in failed), hint=failed[0].hint)
+        if len(sent) < len(todo):
+            self._stop_if_told()
+
+    def _await_stage(self, assessed: Iterable[Assessment]) -> None:
+        """Later stages need definitions and classes to be there: wait, and let discovery notice them."""
+        waited = [a for a in assessed if a.action is not Action.SKIPPED]
+        verdict = self._wait([a.ref for a in waited], STAGE_TIMEOUT)
+        if verdict.error:
+            raise Failed(verdict.error)
+        defined = plan.defines(a.manifest for a in waited)
+        cluster = self.session.world.cluster
+        if any(cluster.api(group, kind) is None for group, kind in defined):
+            cluster.rediscover()
+
+    # -- health
+
+    def _health(self) -> None:
+        k = self.unit.kustomization
+        refs = self._judged()
+        if not refs:
+            return
+        self._tell(Phase.CHECKING)
+        verdict = self._wait(refs, k.timeout)
+        if verdict.error:
+            self.unhealthy = tuple(h for h in verdict.healths if h.status is not Status.CURRENT)
+            if self.session.superseded():
+                raise Failed("a newer commit waits to be deployed, so its health was not waited for")
+            self._stop_if_told()
+            raise Failed(f"health check failed: {verdict.error}")
+
+    def _judged(self) -> list[ResourceRef]:
+        """What has to be healthy: with `wait` everything applied and all children, else `healthChecks`."""
+        k = self.unit.kustomization
+        own = kustomization_ref(k.id)
+        if not k.wait:
+            return [ref for ref in k.health_checks if ref != own]
+        left_out = {c.ref for c in self.changes if c.action is Action.SKIPPED}
+        children = [kustomization_ref(id_) for id_ in self.session.children(k.id)]
+        return [*(ref for ref in self.entries if ref not in left_out), *children]
+
+    def _wait(self, refs: list[ResourceRef], timeout: float) -> health.Verdict:
+        world = self.session.world
+        with self.turn.resting():
+            return health.wait(
+                refs,
+                world.observer,
+                world.clock,
+                timeout=timeout,
+                jobs_with_ttl=self._jobs_with_ttl(),
+                overrides=self._judge_child,
+                cancelled=lambda: self.session.stopped() or self.session.superseded(),
+                listener=lambda text: self._tell(Phase.CHECKING, text),
+            )
+
+    def _jobs_with_ttl(self) -> set[ResourceRef]:
+        return {
+            ResourceRef.of(m)
+            for m in self.unit.objects
+            if m["kind"] == "Job" and (m.get("spec") or {}).get("ttlSecondsAfterFinished") is not None
+        }
+
+    def _judge_child(self, ref: ResourceRef) -> tuple[Status, str] | None:
+        """A Kustomization of this run is as healthy as its outcome: no controller writes its status."""
+        if (ref.group, ref.kind) != (FLUX, "Kustomization"):
+            return None
+        id_ = f"{ref.namespace}/{ref.name}"
+        if id_ not in self.session.units:
+            return None
+        outcome = self.turn.outcome(id_)
+        if outcome is None:
+            return Status.IN_PROGRESS, "it is being reconciled"
+        if outcome.ok:
+            return Status.CURRENT, ""
+        return Status.FAILED, outcome.error or f"it is {outcome.state}"
+
+    # -- the end
+
+    def _prune(self) -> None:
+        """Drop what left Git, now that what replaces it is healthy."""
+        record = self.session.fresh(self.unit)
+        stale = removal.stale(record, self.session.owners)
+        if not stale:
+            return
+        if not self.unit.kustomization.prune:
+            self.changes += [Change(e.ref, Action.SKIPPED, "left behind: prune: false") for e in stale]
+            return
+        if self.session.prune_later:
+            self.entries |= {entry.ref: entry for entry in stale}
+            return
+        self._tell(Phase.PRUNING)
+        timeout = self.unit.kustomization.timeout
+        removed = removal.remove(self.session, record, stale, timeout, self.turn.resting)
+        self.changes += removed.changes
+        self.session.held_back(removed.held)
+        kept = {e.ref: e for e in stale if e.ref in removed.inventory}
+        self.entries |= kept
+        if removed.errors:
+            raise Failed("delete failed: " + "\n".join(removed.errors))
+
+    def _record(self, state: State, message: str) -> None:
+        """Store how it ended; equal to what is stored, it is not written."""
+        before = self.session.fresh(self.unit)
+        if not self.session.key:
+            self.session.begin()  # the first run of all: there is a key from now on
+        digest, shown = digests(self.session.key, self.unit)
+        owned = self.entries if state is State.READY else inventory.union(before.inventory, self.entries)
+        owned = inventory.of([*owned.values(), *self._moving(before)])
+        snapshot = Snapshot(digest, self.session.revision, state, round(self.session.world.clock.now(), 3))
+        last = before.history[0] if before.history else None
+        same = last is not None and (last.digest, last.state) == (digest, state)
+        self.session.write(
+            replace(
+                before,
+                manifest=self._manifest(),
+                inventory=owned,
+                digest=digest,
+                shown_digest=shown,
+                state=state,
+                message=message,
+                history=before.history if same else (snapshot, *before.history)[:HISTORY],
+            )
+        )
+
+    def _moving(self, before: Record) -> list[Entry]:
+        """Objects that another Kustomization wants now stay ours until it has written them down."""
+        return [
+            entry
+            for ref, entry in before.inventory.items()
+            if self.session.owners.get(ref, self.unit.id) != self.unit.id
+            and not self.session.recorded_by_another(ref, self.unit.id)
+        ]
+
+    def _failed(self, exc: RunnerError) -> Outcome:
+        """A failure, on record with what was touched; secret values are taken out of its text."""
+        message = redact.scrub(exc.message, redact.of(self.unit))
+        if self.session.stopped():
+            message = f"interrupted: {message}"
+        elif self.session.wrote or self._says_something_new(message):
+            try:
+                self._record(State.FAILED, message)
+            except _ENDS_THE_RUN:
+                raise
+            except RunnerError as unrecorded:
+                self.warnings.append(f"its failure could not be recorded: {unrecorded.message}")
+        self._tell(Phase.FAILED, message.partition("\n")[0])
+        return replace(self._outcome(State.FAILED), error=message, hint=exc.hint)
+
+    def _says_something_new(self, message: str) -> bool:
+        record = self.session.records.get(self.unit.id)
+        return record is not None and (record.state, record.message) != (State.FAILED, message)
+
+    def _outcome(self, state: State) -> Outcome:
+        secrets = redact.of(self.unit) if self.warnings else []
+        return Outcome(
+            self.unit.id,
+            state,
+            changes=tuple(self.changes),
+            unhealthy=self.unhealthy,
+            warnings=tuple(dict.fromkeys(redact.scrub(text, secrets) for text in self.warnings)),
+            started_at=self.started_at,
+            ready_at=self.ready_at,
+            waited_for=self.turn.waited_for,
+        )
+
+    def _manifest(self) -> Manifest:
+        return self.unit.shown or self.unit.kustomization.manifest
+
+    def _stop_if_told(self) -> None:
+        if self.session.stopped():
+            done = sum(change.action.writes for change in self.changes)
+            raise Failed(f"{done} objects were written before the run was told to stop")
+
+    def _tell(self, phase: Phase, detail: str = "") -> None:
+        self.session.world.listener(Progress(self.unit.id, phase, detail))
+
+
+def owned_by_another(session: Session, id_: str, a: Assessment) -> Assessment:
+    """Objects that change hands: within the entry they move, from outside they are refused."""
+    labels = (a.live or {}).get("metadata", {}).get("labels") or {}
+    holder = f"{labels.get(f'{FLUX}/namespace', '')}/{labels.get(f'{FLUX}/name', '')}"
+    if a.error or not a.action.writes or holder in {id_, "/"}:
+        return a
+    if holder in session.outside and not session.options.takeover:
+        return replace(
+            a,
+            error=f"{a.ref} belongs to Kustomization {holder}, which is not part of this entry",
+            hint="remove it from one of the two; --takeover takes it over.",
+        )
+    if holder in session.units or holder in session.records:
+        return replace(a, action=Action.MOVED, reason=f"from {holder}")
+    return a
+
+
+def kustomization_ref(id_: str) -> ResourceRef:
+    namespace, _, name = id_.partition("/")
+    return ResourceRef(namespace, name, FLUX, "Kustomization", "v1")
+
+
+def node(unit: Unit, units: Mapping[str, Unit]) -> Node:
+    """What a Kustomization waits for: its parent, what it depends on, who makes its variables."""
+    k = unit.kustomization
+    needs = {Need(id_, Milestone.READY, Edge.DEPENDS_ON) for id_ in k.depends_on}
+    if unit.parent:
+        needs.add(Need(unit.parent, Milestone.APPLIED, Edge.PARENT))
+    producers = unit.rendering.variables.producers if unit.rendering else frozenset()
+    needs |= {Need(id_, Milestone.APPLIED, Edge.VARIABLES) for id_ in producers - {unit.id}}
+    checked = {
+        f"{r.namespace}/{r.name}" for r in k.health_checks if (r.group, r.kind) == (FLUX, "Kustomization")
+    }
+    children = {u.id for u in units.values() if u.parent == unit.id} if k.wait else checked - {unit.id}
+    return Node(frozenset(needs), frozenset(children))

@@ -1,0 +1,27 @@
+"""Waiting for a condition instead of for a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+POLL_SECONDS = 0.05
+
+T = TypeVar("T")
+
+
+def wait_until(condition: Callable[[], T], what: str, seconds: float = 30.0) -> T:
+    """The first true answer of `condition`, asked again and again.
+
+    Raises:
+        TimeoutError: there was none within `seconds`; `what` says what was waited for.
+    """
+    deadline = time.monotonic() + seconds
+    never = threading.Event()
+    while not (answer := condition()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: did not happen within {seconds:g} s; the last answer was {answer!r}")
+        never.wait(POLL_SECONDS)
+    return answer
