@@ -99,7 +99,7 @@ class _Log:
             now = self._elapsed()
             row = self._board.note(progress, now)
             # Who waits is no news, and at the start it is nearly everybody; the heartbeat counts them.
-            if row is None or row.phase is Phase.WAITING:
+            if row is None or (row.phase is Phase.WAITING and row.name):
                 return
             name = f"{row.name:<{self._board.width}}  " if row.name else ""
             took = f"after {row.took(now)}" if row.ended is not None and row.started is not None else ""

@@ -42,7 +42,7 @@ def _deploy(session: Session, source: Desired) -> Run:
         work=lambda turn: _work(session, source, turn),
         blocked=lambda id_, needs: finish.blocked(session, schedule.outcomes, id_, needs),
         max_parallel=session.options.max_parallel,
-        stop=session.world.cancel,
+        stop=session.abandon,
     )
     try:
         outcomes = schedule.run()

@@ -203,8 +203,8 @@ def defines(manifests: Iterable[Manifest]) -> frozenset[tuple[str, str]]:
     )
 
 
-def creates(manifests: Iterable[Manifest], cluster: Cluster, pool: Executor) -> frozenset[str]:
-    """Namespaces among the objects that the cluster does not have yet."""
-    wanted = sorted({m["metadata"]["name"] for m in manifests if _group_kind(m) == ("", "Namespace")})
+def absent(namespaces: Iterable[str], cluster: Cluster, pool: Executor) -> frozenset[str]:
+    """Those namespaces that the cluster does not have yet."""
+    wanted = sorted(namespaces)
     live = pool.map(lambda name: cluster.get(ResourceRef("", name, "", "Namespace", "v1")), wanted)
     return frozenset(name for name, found in zip(wanted, live, strict=True) if found is None)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from runner import graph, plan, redact, removal
 from runner.errors import RunnerError
 from runner.fleet import Unit
-from runner.model import Change, Outcome, Run, State
+from runner.model import Change, Manifest, Outcome, Run, State
 from runner.plan import Assessment, Ground
 from runner.session import Session
 from runner.unit import node, owned_by_another
@@ -20,13 +20,21 @@ def run(session: Session) -> Run:
     ground = replace(
         session.ground,
         read_secrets=session.options.read_secrets,
-        namespaces=plan.creates(everything, world.cluster, world.pool),
+        namespaces=plan.absent(_namespaces(session, everything), world.cluster, world.pool),
         kinds=plan.defines(everything),
     )
     nodes = {id_: node(unit, session.units) for id_, unit in session.units.items()}
     outcomes = [_outcome(session, session.units[id_], ground) for wave in graph.waves(nodes) for id_ in wave]
     outcomes += [_gone(session, id_) for id_ in removal.gone_in_order(session.gone)]
     return session.report(_blocked(session, outcomes), dry_run=True)
+
+
+def _namespaces(session: Session, everything: list[Manifest]) -> set[str]:
+    """Those that a run makes: the desired ones, and those that records live in."""
+    desired = {
+        m["metadata"]["name"] for m in everything if (m["apiVersion"], m["kind"]) == ("v1", "Namespace")
+    }
+    return desired | {unit.kustomization.namespace for unit in session.units.values()}
 
 
 def _outcome(session: Session, unit: Unit, ground: Ground) -> Outcome:

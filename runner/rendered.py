@@ -23,8 +23,8 @@ class Problem:
     """One thing that is wrong with what was rendered or parsed; data, never raised.
 
     `code` is one of: missing_path, missing_file, outside_root, yaml, cycle, remote_refused, file_too_big,
-    irregular, panic, timeout, too_big, too_deep, missing_variable, invalid_variable_name, substitution,
-    not_an_object, build, internal; for warnings: unknown_field, spec_generator, empty.
+    irregular, too_deep, panic, missing_variable, invalid_variable_name, substitution, not_an_object, build,
+    internal; for warnings: unknown_field, spec_generator, dropped.
     """
 
     code: str

@@ -65,7 +65,7 @@ class Schedule:
     work: Work
     blocked: Blocked
     max_parallel: int
-    stop: Callable[[], None]  # tells those at work to come to an end
+    stop: Callable[[BaseException], None]  # tells those at work to come to an end, and why
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     slots: threading.Semaphore = field(init=False)
     _reached: dict[str, Milestone] = field(default_factory=dict)
@@ -85,8 +85,8 @@ class Schedule:
         with ThreadPoolExecutor(max_workers=1_000_000, thread_name_prefix="kustomization") as threads:
             try:
                 self._dispatch(threads)
-            except BaseException:
-                self.stop()  # leaving this block waits for all who are at work
+            except BaseException as exc:
+                self.stop(exc)  # leaving this block waits for all who are at work
                 raise
         return tuple(self.outcomes.values())
 

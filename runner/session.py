@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from runner import lock, state
-from runner.errors import LockLost, RunnerError
+from runner.errors import Interrupted, LockLost, RunnerError
 from runner.fleet import Fleet, Produced, Unit
 from runner.lock import LockOptions
 from runner.model import Held, Manifest, Outcome, ResourceRef, Run
@@ -97,6 +97,7 @@ class Session:
     refused: Mapping[str, str] = field(default_factory=dict)  # why a Kustomization may not even start
     gone: Mapping[str, Record] = field(default_factory=dict)  # recorded ones that nothing renders any more
     warnings: list[str] = field(default_factory=list)
+    _abandoned: bool = False
     _writer: Store | None = None
     _namespaces: set[str] = field(default_factory=set)
     _mutex: threading.RLock = field(default_factory=threading.RLock)
@@ -123,7 +124,13 @@ class Session:
 
     def stopped(self) -> bool:
         """Whether nothing new may be begun."""
-        return self.world.cancelled()
+        return self._abandoned or self.world.cancelled()
+
+    def abandon(self, why: BaseException) -> None:
+        """Bring this attempt to an end; after an interrupt whatever waits on the cluster too."""
+        self._abandoned = True
+        if isinstance(why, Interrupted | KeyboardInterrupt):
+            self.world.cancel()
 
     def want(self, owner: str, manifests: Iterable[Manifest]) -> None:
         """Note what a Kustomization wants, so that nobody prunes it."""
@@ -246,10 +253,9 @@ class Session:
     def _open(self) -> None:
         self._ensure_namespace(self.fleet.root.partition("/")[0])
         held = self.lock.take()
-        read_before = self.store.versions
         again = Store(self.world.cluster)
         again.load()
-        if again.versions != read_before:
+        if again.versions(self.repository, self.entry) != self.store.versions(self.repository, self.entry):
             raise Moved("another run finished while this one waited for its lock")
         self.before_first_write(again)
         self._writer = again.through(self.world.cluster.fenced(held.check))

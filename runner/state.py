@@ -108,7 +108,8 @@ def decode(config_map: Manifest) -> Record:
     Raises:
         GuardError: it cannot be read, so it is unknown what is owned.
     """
-    where = ResourceRef.of(config_map)
+    meta = config_map["metadata"]
+    where = f"ConfigMap/{meta.get('namespace')}/{meta.get('name')}"
     try:
         plain = orjson.loads(gzip.decompress(b64decode(config_map["binaryData"][KEY])))
         if plain["format"] > FORMAT:

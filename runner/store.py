@@ -41,10 +41,13 @@ class Store:
             self._remember(state.decode(config_map), config_map)
         return self.records
 
-    @property
-    def versions(self) -> Mapping[str, str]:
-        """What was read, as the server counts: equal versions, equal records."""
-        return dict(self._versions)
+    def versions(self, repository: str, entry: str) -> Mapping[str, str]:
+        """What was read of one entry, as the server counts: equal versions, equal records."""
+        return {
+            id_: self._versions[id_]
+            for id_, record in self.records.items()
+            if (record.repository, record.entry) == (repository, entry)
+        }
 
     def through(self, cluster: Cluster) -> Store:
         """The same records, written through another (fenced) client."""

@@ -28,7 +28,8 @@ class Row:
 
     @property
     def active(self) -> bool:
-        return self.phase is not Phase.WAITING and self.phase not in ENDS
+        # The run as a whole waits for a lock, which is worth telling; a Kustomization waits for its turn.
+        return (self.phase is not Phase.WAITING or not self.name) and self.phase not in ENDS
 
     @property
     def bad(self) -> bool:

@@ -135,7 +135,7 @@ class Bench:
         assert result.code == code, f"exit code {result.code}\n{result.stdout}\n{result.stderr}"
         return result
 
-    def get(self, path: str) -> Any:  # noqa: ANN401 -- an object, or None
+    def get(self, path: str) -> Any:
         """An object of the API by its path below /api/v1 or /apis, None when there is none."""
         answer = self.api.get(path)
         return answer.body if answer.status == 200 else None
@@ -178,7 +178,7 @@ def bench(plane: ControlPlane, directory: Path, name: str = "") -> Bench:
     return Bench(plane, repository, namespace, user, kubeconfig, plane.api())
 
 
-def kustomization(bench: Bench, name: str, path: str, **spec: Any) -> dict[str, Any]:  # noqa: ANN401
+def kustomization(bench: Bench, name: str, path: str, **spec: Any) -> dict[str, Any]:
     """A Flux Kustomization of this test's namespace."""
     return {
         "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
@@ -203,7 +203,7 @@ def config_map(bench: Bench, name: str, **data: str) -> dict[str, Any]:
     }
 
 
-def deployment(bench: Bench, name: str, image: str = "registry.example/app:1", **spec: Any) -> dict[str, Any]:  # noqa: ANN401
+def deployment(bench: Bench, name: str, image: str = "registry.example/app:1", **spec: Any) -> dict[str, Any]:
     labels = {"app": name}
     return {
         "apiVersion": "apps/v1",

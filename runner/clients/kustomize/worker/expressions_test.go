@@ -2,6 +2,7 @@ package main
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/fluxcd/pkg/envsubst"
@@ -52,7 +53,7 @@ func FuzzSpans(f *testing.F) {
 	value := func(name string) (string, bool) { return "<" + name + ">", true }
 	f.Fuzz(func(t *testing.T, text string) {
 		found, err := spans(text)
-		if err != nil {
+		if err != nil || strings.ContainsRune(text, 0) { // the parser ends at NUL; YAML has none
 			return
 		}
 		want, err := envsubst.Eval(text, value)

@@ -1,0 +1,1 @@
+"""`make demo`: a fleet on a real API server, told by the real command line, from nothing to a repair."""

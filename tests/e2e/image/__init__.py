@@ -1,0 +1,1 @@
+"""Docker for the tests: a daemon, and the base image where no registry can be reached."""
