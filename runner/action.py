@@ -467,7 +467,7 @@ def _held(held: Held, result: Run) -> str:
 
 def _warnings(result: Run, share: int) -> Iterator[str]:
     found = [clean.line(each, _MESSAGE) for each in result.warnings]
-    for outcome in views.outcomes(result):
+    for outcome in result.outcomes:
         found += [f"{clean.line(outcome.kustomization)}: {clean.line(w, _MESSAGE)}" for w in outcome.warnings]
     if found:
         lines = "\n".join(_bounded(found, share, "warnings")).splitlines()
@@ -490,7 +490,7 @@ def _bounded(blocks: Iterable[str], share: int, what: str, apart: str = "\n") ->
 
 def _ordered(result: Run) -> list[Outcome]:
     """Failures first, then what they block."""
-    return sorted(views.outcomes(result), key=lambda each: min(_ORDER.index(each.state), 2))
+    return sorted(result.outcomes, key=lambda each: min(_ORDER.index(each.state), 2))
 
 
 def _code(foreign: str) -> str:

@@ -16,8 +16,9 @@ from runner.fleet import Fleet, Unit
 from runner.model import Leaf, Manifest, ResourceRef, Run, State
 from runner.options import ROOT, Options, PruneLimit
 from runner.rendered import Problem
-from runner.report import json, text, yaml
+from runner.report import json, style, text, yaml
 from runner.report.views import BuildView, Scope
+from runner.session import in_order
 from runner.state import Record
 from runner.store import Store
 
@@ -115,7 +116,8 @@ def tree(chosen: Options, output: str) -> tuple[str, int]:
     with clients(chosen, sys.stderr, with_cluster=False, live=False) as world:
         source = desired.at(chosen, world)
         fleet = source.fleet(cluster=None)
-        leaves = [leaf(unit) for unit in _selected(chosen, fleet)]
+        selected = {unit.id: unit for unit in _selected(chosen, fleet)}
+        leaves = [leaf(selected[id_]) for id_ in in_order(fleet.units) if id_ in selected]
         scope = Scope("", source.root.path.removeprefix("./"), source.revision)
     code = int(ExitCode.FAILED if fleet.unrendered else ExitCode.DONE)
     match output:
@@ -190,7 +192,7 @@ def _recorded(record: Record) -> Leaf:
 
 def _message(record: Record) -> str:
     if record.state is State.READY:
-        return f"Applied revision: {record.history[0].revision}" if record.history else ""
+        return f"Applied revision: {style.revision(record.history[0].revision)}" if record.history else ""
     return "a run began and has not ended" if record.state is None else ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -17,6 +18,8 @@ from runner.ports import Builder, Clock, Cluster, Listener, Observer, Phase, Pro
 from runner.render import NotRead, Renderer
 from runner.session import World
 from runner.sources import Checkout
+
+SHORT = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{32,}\b")  # a commit's digits, as many as people write
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Desired:
             RenderError: the root itself cannot be rendered.
             UsageError: a Kustomization is malformed, or they wait for each other in a circle.
         """
-        self.clients.listener(Progress("", Phase.RENDERING, self.revision))
+        self.clients.listener(Progress("", Phase.RENDERING, SHORT.sub(r"\1", self.revision)))
         with self._mutex:
             self._asked.clear()
         fleet = discover.walk(self.root, self._renderer(cluster, remembered=True), self.clients.pool, adopted)

@@ -249,7 +249,7 @@ class Run:
     server: str
     entry: str
     revision: str
-    outcomes: tuple[Outcome, ...] = ()  # in the order they ended; a dry run's in dependency order
+    outcomes: tuple[Outcome, ...] = ()  # in dependency order
     held: tuple[Held, ...] = ()
     warnings: tuple[str, ...] = ()
     requests: Mapping[str, int] = field(default_factory=dict)

@@ -10,8 +10,8 @@ from runner.errors import Interrupted
 from runner.model import Outcome, Run
 from runner.options import Options
 from runner.schedule import Schedule, Turn
-from runner.session import Lock, Moved, Session
-from runner.unit import Reconciliation, node
+from runner.session import Lock, Moved, Session, node
+from runner.unit import Reconciliation
 
 
 def reconcile(options: Options, clients: Clients) -> Run:

@@ -82,8 +82,19 @@ class Cluster(Protocol):
     def get(self, ref: ResourceRef) -> Manifest | None:
         """The live object, or None. Raises NotServed for a kind the server does not know."""
 
-    def list(self, group: str, kind: str, *, namespace: str = "", selector: str = "") -> Listing:
-        """Every object of a kind, in one namespace or ("") in all; chunked underneath."""
+    def list(
+        self,
+        group: str,
+        kind: str,
+        *,
+        namespace: str = "",
+        selector: str = "",
+        metadata_only: bool = False,
+    ) -> Listing:
+        """Every object of a kind, in one namespace or ("") in all; chunked underneath.
+
+        With `metadata_only` nothing but the objects' metadata leaves the server.
+        """
 
     def watch(
         self, group: str, kind: str, *, resource_version: str, namespace: str = "", selector: str = ""

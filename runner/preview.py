@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner import graph, plan, redact, removal
+from runner import plan, redact, removal
 from runner.errors import RunnerError
 from runner.fleet import Unit
 from runner.model import Change, Manifest, Outcome, Run, State
 from runner.plan import Assessment, Ground
-from runner.session import Session
-from runner.unit import node, owned_by_another
+from runner.session import Session, in_order, node
+from runner.unit import owned_by_another
 
 
 def run(session: Session) -> Run:
@@ -23,8 +23,7 @@ def run(session: Session) -> Run:
         namespaces=plan.absent(_namespaces(session, everything), world.cluster, world.pool),
         kinds=plan.defines(everything),
     )
-    nodes = {id_: node(unit, session.units) for id_, unit in session.units.items()}
-    outcomes = [_outcome(session, session.units[id_], ground) for wave in graph.waves(nodes) for id_ in wave]
+    outcomes = [_outcome(session, session.units[id_], ground) for id_ in in_order(session.units)]
     outcomes += [_gone(session, id_) for id_ in removal.gone_in_order(session.gone)]
     return session.report(_blocked(session, outcomes), dry_run=True)
 

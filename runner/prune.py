@@ -212,7 +212,7 @@ def _listed(
     cluster: Cluster, group: str, kind: str, namespace: str
 ) -> Iterable[tuple[ResourceRef, Manifest]]:
     try:
-        items = cluster.list(group, kind, namespace=namespace).items
+        items = cluster.list(group, kind, namespace=namespace, metadata_only=True).items
     except NotServed:
         return
     except ClusterError as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64decode
 from binascii import Error as BadBase64
 from collections.abc import Iterable, Mapping
@@ -53,21 +54,34 @@ def values(manifests: Iterable[Manifest]) -> list[str]:
     for manifest in manifests:
         if not is_secret(manifest):
             continue
-        for value in (manifest.get("data") or {}).values():
-            found.append(str(value))
+        for value in _texts(manifest.get("data")):
+            found.append(value)
             try:
-                found.append(b64decode(str(value), validate=True).decode())
+                found.append(b64decode(value, validate=True).decode())
             except (BadBase64, ValueError):
                 continue
-        found += [str(value) for value in (manifest.get("stringData") or {}).values()]
+        found += _texts(manifest.get("stringData"))
     return found
 
 
 def scrub(text: str, secrets: Iterable[str]) -> str:
-    """The text with secret values taken out; those too short to be one are left, or nothing would stay."""
-    for secret in sorted({s for s in secrets if len(s) >= SHORTEST}, key=len, reverse=True):
+    """The text with secret values taken out; those too short to be one are left, or nothing would stay.
+
+    Substitution drops the line breaks of a value, and servers quote what they complain about.
+    """
+    forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST}
+    for secret in sorted(forms, key=len, reverse=True):
         text = text.replace(secret, "‹hidden›")
     return text
+
+
+def _forms(secret: str) -> tuple[str, ...]:
+    joined = secret.replace("\n", "")
+    return (secret, secret.strip(), joined, *(json.dumps(s, ensure_ascii=False)[1:-1] for s in (secret, joined)))
+
+
+def _texts(values: object) -> list[str]:
+    return [str(value) for value in values.values()] if isinstance(values, Mapping) else []
 
 
 def of(unit: Unit) -> list[str]:

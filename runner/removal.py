@@ -145,7 +145,7 @@ def _left_behind(k: Kustomization, entries: Iterable[Entry]) -> tuple[Change, ..
 
 def _judge(session: Session, record: Record, entry: Entry) -> Stale:
     try:
-        live = session.world.cluster.get(entry.ref)
+        live = _look(session, entry.ref)
     except NotServed:
         return Stale(entry, Verdict.GONE, "its kind is not served any more")
     except ClusterError as exc:
@@ -158,6 +158,15 @@ def _judge(session: Session, record: Record, entry: Entry) -> Stale:
         protected=_protected(session),
         bootstrap=live is not None and plan.is_bootstrap(live) and not session.options.install_flux,
     )
+
+
+def _look(session: Session, ref: ResourceRef) -> Manifest | None:
+    """The live object; of a Secret that may not be read its metadata, which is all that decides."""
+    options, cluster = session.options, session.world.cluster
+    if not (options.dry_run and not options.read_secrets and (ref.group, ref.kind) == ("", "Secret")):
+        return cluster.get(ref)
+    found = cluster.list("", "Secret", namespace=ref.namespace, metadata_only=True).items
+    return next((item for item in found if item["metadata"]["name"] == ref.name), None)
 
 
 def _protected(session: Session) -> frozenset[ResourceRef]:

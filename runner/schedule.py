@@ -86,6 +86,7 @@ class Schedule:
             try:
                 self._dispatch(threads)
             except BaseException as exc:
+                self._errors.append(exc)
                 self.stop(exc)  # leaving this block waits for all who are at work
                 raise
         return tuple(self.outcomes.values())
@@ -133,15 +134,16 @@ class Schedule:
         return moved
 
     def _work(self, turn: Turn) -> None:
-        outcome: Outcome | None = None
-        try:
-            with self.slots:
+        with self.slots:
+            if self._errors:
+                return  # the run is over; this one only lacked a slot
+            try:
                 outcome = self.work(turn)
-        except BaseException as exc:  # noqa: BLE001 -- handed to the thread that runs the schedule
-            with self._changed:
-                self._errors.append(exc)
-                self._changed.notify_all()
-            return
+            except BaseException as exc:  # noqa: BLE001 -- handed to the thread that runs the schedule
+                with self._changed:
+                    self._errors.append(exc)
+                    self._changed.notify_all()
+                return
         with self._changed:
             self._running.discard(turn.id)
             self.outcomes[turn.id] = outcome

@@ -8,11 +8,12 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
-from runner import lock, state
+from runner import graph, lock, state
 from runner.errors import Interrupted, LockLost, RunnerError
 from runner.fleet import Fleet, Produced, Unit
+from runner.graph import Edge, Milestone, Need, Node
 from runner.lock import LockOptions
-from runner.model import Held, Manifest, Outcome, ResourceRef, Run
+from runner.model import FLUX, Held, Manifest, Outcome, ResourceRef, Run
 from runner.options import Options
 from runner.plan import Ground
 from runner.ports import Clock, Cluster, Listener, Observer, Phase, Progress
@@ -97,6 +98,8 @@ class Session:
     refused: Mapping[str, str] = field(default_factory=dict)  # why a Kustomization may not even start
     gone: Mapping[str, Record] = field(default_factory=dict)  # recorded ones that nothing renders any more
     warnings: list[str] = field(default_factory=list)
+    made_namespaces: set[str] = field(default_factory=set)  # by this run, for its records
+    gave_way: bool = False  # to a newer run: some health was not waited for
     _abandoned: bool = False
     _writer: Store | None = None
     _namespaces: set[str] = field(default_factory=set)
@@ -216,6 +219,10 @@ class Session:
     def report(self, outcomes: tuple[Outcome, ...], *, dry_run: bool = False) -> Run:
         """Everything there is to say about this run."""
         held = [h for helds in self.held_prunes.values() for h in helds]
+        order = {id_: place for place, id_ in enumerate(in_order(self.units))}
+        outcomes = tuple(
+            sorted(outcomes, key=lambda o: (order.get(o.kustomization, len(order)), o.kustomization))
+        )
         return Run(
             self.world.cluster.server,
             self.entry,
@@ -225,7 +232,7 @@ class Session:
             warnings=tuple(dict.fromkeys(self.warnings)),
             requests=dict(self.world.cluster.requests),
             dry_run=dry_run,
-            superseded=self.superseded(),
+            superseded=self.gave_way,
         )
 
     def fresh(self, unit: Unit) -> Record:
@@ -266,8 +273,29 @@ class Session:
     def _ensure_namespace(self, name: str) -> None:
         with self._mutex:
             if name not in self._namespaces:
-                (self._writer or self.store).ensure_namespace(name)
+                if (self._writer or self.store).ensure_namespace(name):
+                    self.made_namespaces.add(name)
                 self._namespaces.add(name)
+
+
+def node(unit: Unit, units: Mapping[str, Unit]) -> Node:
+    """What a Kustomization waits for: its parent, what it depends on, who makes its variables."""
+    k = unit.kustomization
+    needs = {Need(id_, Milestone.READY, Edge.DEPENDS_ON) for id_ in k.depends_on}
+    if unit.parent:
+        needs.add(Need(unit.parent, Milestone.APPLIED, Edge.PARENT))
+    producers = unit.rendering.variables.producers if unit.rendering else frozenset()
+    needs |= {Need(id_, Milestone.APPLIED, Edge.VARIABLES) for id_ in producers - {unit.id}}
+    checked = {
+        f"{r.namespace}/{r.name}" for r in k.health_checks if (r.group, r.kind) == (FLUX, "Kustomization")
+    }
+    children = {u.id for u in units.values() if u.parent == unit.id} if k.wait else checked - {unit.id}
+    return Node(frozenset(needs), frozenset(children))
+
+
+def in_order(units: Mapping[str, Unit]) -> list[str]:
+    """Kustomizations with those first that others wait for; by name where that leaves it open."""
+    return [id_ for wave in graph.waves({i: node(u, units) for i, u in units.items()}) for id_ in wave]
 
 
 def digests(key: bytes, unit: Unit) -> tuple[str, str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from runner import apply, discover, health, inventory, plan, redact, removal
 from runner.errors import LockError, RunnerError
 from runner.fleet import Unit
-from runner.graph import Edge, Milestone, Need, Node
 from runner.inventory import Entry
 from runner.model import (
     FLUX,
@@ -25,7 +24,7 @@ from runner.plan import Assessment
 from runner.ports import Phase, Progress
 from runner.render import Renderer
 from runner.schedule import Turn
-from runner.session import Moved, Session, digests
+from runner.session import Moved, Session, digests, node
 from runner.state import HISTORY, Record, Snapshot
 
 STAGE_TIMEOUT = 60.0  # seconds; Flux's fixed limit for definitions and classes
@@ -67,13 +66,13 @@ class Reconciliation:
             self._health()
             self.ready_at = self.session.world.clock.now()
             self.turn.ready()
+            self._tell(Phase.READY)
             self._prune()
             self._record(State.READY, "")
         except _ENDS_THE_RUN:
             raise
         except RunnerError as exc:
             return self._failed(exc)
-        self._tell(Phase.READY)
         return self._outcome(State.READY)
 
     def _stands_aside(self) -> Outcome | None:
@@ -172,13 +171,18 @@ class Reconciliation:
         taken = {s.ref: s for s in sent if not s.error}
         for a in todo:
             if a.ref in taken:
-                self.changes.append(a.change)
+                self.changes.append(self._as_seen(a))
                 self.entries[a.ref] = Entry(a.ref, taken[a.ref].uid)
         self.warnings += [text for s in taken.values() for text in s.warnings]
         if failed := [s for s in sent if s.error]:
             raise Failed("\n".join(s.error for s in failed), hint=failed[0].hint)
         if len(sent) < len(todo):
             self._stop_if_told()
+
+    def _as_seen(self, a: Assessment) -> Change:
+        """What this run did to an object; a namespace that it had to make first is one it created."""
+        made = a.ref.kind == "Namespace" and a.ref.name in self.session.made_namespaces
+        return Change(a.ref, Action.CREATED) if made else a.change
 
     def _await_stage(self, assessed: Iterable[Assessment]) -> None:
         """Later stages need definitions and classes to be there: wait, and let discovery notice them."""
@@ -203,6 +207,7 @@ class Reconciliation:
         if verdict.error:
             self.unhealthy = tuple(h for h in verdict.healths if h.status is not Status.CURRENT)
             if self.session.superseded():
+                self.session.gave_way = True
                 raise Failed("a newer commit waits to be deployed, so its health was not waited for")
             self._stop_if_told()
             raise Failed(f"health check failed: {verdict.error}")
@@ -271,6 +276,7 @@ class Reconciliation:
         removed = removal.remove(self.session, record, stale, timeout, self.turn.resting)
         self.changes += removed.changes
         self.session.held_back(removed.held)
+        self._tell(Phase.READY, "pruned")
         kept = {e.ref: e for e in stale if e.ref in removed.inventory}
         self.entries |= kept
         if removed.errors:
@@ -373,18 +379,3 @@ def owned_by_another(session: Session, id_: str, a: Assessment) -> Assessment:
 def kustomization_ref(id_: str) -> ResourceRef:
     namespace, _, name = id_.partition("/")
     return ResourceRef(namespace, name, FLUX, "Kustomization", "v1")
-
-
-def node(unit: Unit, units: Mapping[str, Unit]) -> Node:
-    """What a Kustomization waits for: its parent, what it depends on, who makes its variables."""
-    k = unit.kustomization
-    needs = {Need(id_, Milestone.READY, Edge.DEPENDS_ON) for id_ in k.depends_on}
-    if unit.parent:
-        needs.add(Need(unit.parent, Milestone.APPLIED, Edge.PARENT))
-    producers = unit.rendering.variables.producers if unit.rendering else frozenset()
-    needs |= {Need(id_, Milestone.APPLIED, Edge.VARIABLES) for id_ in producers - {unit.id}}
-    checked = {
-        f"{r.namespace}/{r.name}" for r in k.health_checks if (r.group, r.kind) == (FLUX, "Kustomization")
-    }
-    children = {u.id for u in units.values() if u.parent == unit.id} if k.wait else checked - {unit.id}
-    return Node(frozenset(needs), frozenset(children))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -47,6 +48,8 @@ PATCHES = """\
 @contextlib.contextmanager
 def mine() -> Iterator[Target]:
     """The cluster of KUBECONFIG's current context; everything that the demo made is deleted afterwards."""
+    image = os.environ.get("DEMO_IMAGE") or IMAGE
+    adapt = functools.partial(_adapt, image=image, renamed=_renamed(image))
     with contextlib.closing(connect(kubeconfig=None, context=None)) as cluster:
         say(f"Cluster: {cluster.server}, Kubernetes {cluster.version()}")
         say(f"Context: {cluster.context or '(the pod this runs in)'}")
@@ -63,10 +66,9 @@ def mine() -> Iterator[Target]:
             _clean_up(cluster)
 
 
-def adapt(repository: Repository) -> None:
+def _adapt(repository: Repository, *, image: str, renamed: str) -> None:
     """Run one image that exists in the place of the fleet's, which do not."""
-    image = os.environ.get("DEMO_IMAGE") or IMAGE
-    listed = "  images:\n" + "".join(f"    - {{name: {name}, {_renamed(image)}}}\n" for name in IMAGES)
+    listed = "  images:\n" + "".join(f"    - {{name: {name}, {renamed}}}\n" for name in IMAGES)
     for file, name in (
         ("infrastructure.yaml", "infra-controllers"),
         ("apps.yaml", "grade-api"),

@@ -155,7 +155,8 @@ class _Search:
         """The root; where its own render contains it, that spec counts."""
         unit = self.units[self.start.id]
         rendering = unit.rendering
-        for manifest in rendering.objects if rendering else ():
+        pairs = zip(rendering.objects, rendering.shown, strict=True) if rendering else ()
+        for manifest, view in pairs:
             if not is_kustomization(manifest) or manifest["metadata"].get("name") != self.start.name:
                 continue
             mine = self._parse(manifest)
@@ -169,7 +170,7 @@ class _Search:
                         )
                     )
                 same = mine.manifest.get("spec") == unit.kustomization.manifest.get("spec")
-                return unit if same else Unit(mine, shown=manifest)
+                return unit if same else Unit(mine, shown=view)
         return unit
 
     def _children(self, parent: Unit) -> Iterable[Unit]:

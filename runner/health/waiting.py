@@ -12,7 +12,8 @@ from runner.health.workloads import Judgement
 from runner.model import Health, Manifest, ResourceRef, Status
 from runner.ports import Clock, Observer
 
-_GRANULARITY = 1.0  # seconds between looks at what no observation reports: overrides, a cancellation
+_OVERRIDE_PAUSE = 0.1  # seconds between looks at what overrides say: a parent is ready right after its child
+_CANCEL_PAUSE = 0.5  # seconds between looks at whether to go on
 _UNSEEN = "not observed yet"
 _MESSAGE_LIMIT = 160  # characters of an object's own words in a line of progress
 
@@ -62,14 +63,14 @@ def wait(  # noqa: PLR0913  # every option is a promise to one caller, and has t
     because they are done.
 
     `overrides` judges in place of the live object, which is then not observed; for a given object it
-    answers always or never. `cancelled` ends the wait when it says so. Both are asked again at least once
-    a second for as long as they matter. `listener` is told what is still being waited for, whenever that
+    answers always or never. `cancelled` ends the wait when it says so. Both are asked again several
+    times a second for as long as they matter. `listener` is told what is still being waited for, whenever that
     changes. Raises ClusterError when the observation does.
     """
     watch = _Watch(tuple(sorted(set(refs))), clock, frozenset(jobs_with_ttl), overrides)
     if not watch.refs:
         return Verdict((), settled=True)
-    pause = _GRANULARITY if cancelled else math.inf
+    pause = _CANCEL_PAUSE if cancelled else math.inf
     deadline = clock.monotonic() + timeout
     tell = _only_changes(listener)
     observed = watch.observed()
@@ -120,7 +121,7 @@ class _Watch:
             if judged := self._override(ref):
                 health = Health(ref, *judged)
                 if health.status is not Status.CURRENT:
-                    good_for = min(good_for, _GRANULARITY)
+                    good_for = min(good_for, _OVERRIDE_PAUSE)
             elif ref in self.live:
                 health = _health(ref, self.live[ref], now, gone_is_done=ref in self.jobs_with_ttl)
                 good_for = min(good_for, seconds_until_stuck(self.live[ref] or {}, now=now))

@@ -78,6 +78,8 @@ def _normalise(prepared: dict[str, Any]) -> None:
 
 def _encode_string_data(prepared: dict[str, Any]) -> None:
     """`stringData` is written only: the server keeps it as `data`, over the same keys."""
+    if not isinstance(prepared.get("data") or {}, Mapping):
+        return  # the server says what is wrong with it
     given = prepared.pop("stringData", None)
     if isinstance(given, Mapping) and given:
         coded = {key: b64encode(str(value).encode()).decode() for key, value in given.items()}

@@ -123,7 +123,11 @@ class _Collected:
 
     def _data(self, source: VariableSource, manifest: Manifest) -> dict[str, str]:
         found: dict[str, str] = {}
-        for name, value in (manifest.get("data") or {}).items():
+        data = manifest.get("data") or {}
+        if not isinstance(data, Mapping):
+            self.problems.append(f"{source} has data that is no object")
+            return found
+        for name, value in data.items():
             if not isinstance(value, str):
                 self.problems.append(
                     f"{source} has a value that is not a string: data.{name}; put it in quotes"

@@ -23,7 +23,7 @@ def reconcile(run: Run, exit_code: int) -> Document:
         "dryRun": run.dry_run,
         "interrupted": run.interrupted or None,
         "superseded": run.superseded,
-        "kustomizations": [_outcome(outcome) for outcome in views.outcomes(run)],
+        "kustomizations": [_outcome(outcome) for outcome in run.outcomes],
         "held": [_held(held) for held in sorted(run.held, key=lambda each: each.kustomization)],
         "warnings": list(run.warnings),
         "requests": requests(run.requests),
@@ -60,7 +60,7 @@ def tree(scope: Scope, leaves: Sequence[Leaf], exit_code: int) -> Document:
                 "objects": [_ref(ref) for ref in sorted(leaf.objects, key=views.by_kind)],
                 "problems": list(leaf.problems),
             }
-            for leaf in views.leaves(leaves)
+            for leaf in leaves
         ],
     }
 
@@ -81,7 +81,7 @@ def get(scope: Scope, leaves: Sequence[Leaf], exit_code: int) -> Document:
                 "objects": [_ref(ref) for ref in sorted(leaf.objects, key=views.by_kind)],
                 "problems": list(leaf.problems),
             }
-            for leaf in views.leaves(leaves)
+            for leaf in leaves
         ],
     }
 

@@ -29,19 +29,9 @@ class BuildView:
     errors: Sequence[Problem] = ()
 
 
-def outcomes(run: Run) -> list[Outcome]:
-    """By name, as threads decide which ends first; a dry run's order is one of dependencies and stays."""
-    return list(run.outcomes) if run.dry_run else sorted(run.outcomes, key=lambda each: each.kustomization)
-
-
 def changes(outcome: Outcome) -> list[Change]:
     """By kind and name: objects of one rank are applied side by side."""
     return sorted(outcome.changes, key=lambda each: by_kind(each.ref))
-
-
-def leaves(items: Sequence[Leaf]) -> list[Leaf]:
-    """By namespace and name."""
-    return sorted(items, key=lambda each: each.kustomization)
 
 
 def by_kind(ref: ResourceRef) -> tuple[str, str, str, str]:

@@ -90,7 +90,15 @@ class FakeCluster:
             self.reads.append(str(ref))
             return copy.deepcopy(self.objects.get(ref))
 
-    def list(self, group: str, kind: str, *, namespace: str = "", selector: str = "") -> Listing:
+    def list(
+        self,
+        group: str,
+        kind: str,
+        *,
+        namespace: str = "",
+        selector: str = "",
+        metadata_only: bool = False,
+    ) -> Listing:
         with self._mutex:
             self.requests["LIST"] += 1
             if error := self.unlisted.get((group, kind)):

@@ -552,7 +552,7 @@ def test_an_overridden_object_is_judged_by_the_override_and_not_observed() -> No
     verdict = run(cluster, APP, DB, overrides=ready_at(cluster.clock, 2.5))
     assert verdict.ok
     assert cluster.observed == (APP,)
-    assert cluster.clock.elapsed == 3  # looks once a second
+    assert cluster.clock.elapsed == pytest.approx(2.5, abs=0.11)
 
 
 def test_an_override_that_is_settled_costs_no_looks() -> None:
@@ -573,13 +573,13 @@ def test_an_override_that_fails_ends_the_wait() -> None:
     assert verdict.error == "failed early due to stalled resources: [Database/apps/x status: 'Failed']"
 
 
-def test_a_cancelled_wait_ends_within_a_second() -> None:
+def test_a_cancelled_wait_ends_soon() -> None:
     cluster = ScriptedCluster([(0, {APP: ROLLING})])
     verdict = run(cluster, APP, cancelled=lambda: cluster.clock.elapsed > 10)
     assert verdict.error == "interrupted while waiting for: [Deployment/apps/x status: 'InProgress']"
     assert not verdict.settled
-    assert cluster.clock.elapsed == 11
-    assert max(cluster.pauses) == 1
+    assert cluster.clock.elapsed == 10.5
+    assert max(cluster.pauses) == 0.5
 
 
 def test_a_cluster_that_cannot_be_observed_is_an_error() -> None:

@@ -14,7 +14,7 @@ from runner.graph import Edge, Milestone, Need, Node
 from runner.model import Outcome, State
 from runner.schedule import Schedule
 
-PATIENCE = 30  # seconds; reached only when something is broken
+PATIENCE = 10  # seconds; reached only when something is broken
 PROBE = "~"  # sorts behind every other name
 
 
@@ -46,6 +46,7 @@ class Play:
         self.stopped = threading.Event()
         self.steps = queue.Queue()
         self.probes = defaultdict(threading.Event)
+        self.reason = None
         self.result = None
         self.error = None
         self._ask = blocked
@@ -54,7 +55,7 @@ class Play:
             self._work,
             self._blocked,
             max_parallel,
-            self.stopped.set,
+            self._stop,
             outcomes={PROBE: Outcome(PROBE, State.FAILED)},
         )
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -94,6 +95,10 @@ class Play:
             raise self.error
         return {o.kustomization: o for o in self.result if not o.kustomization.startswith(PROBE)}
 
+    def _stop(self, reason):
+        self.reason = reason
+        self.stopped.set()
+
     def _run(self):
         try:
             self.result = self.schedule.run()
@@ -120,7 +125,7 @@ class Play:
 
 
 def test_nothing_ends_at_once():
-    assert Schedule({}, lambda _: None, blocked, 1, lambda: None).run() == ()
+    assert Schedule({}, lambda _: None, blocked, 1, lambda _: None).run() == ()
 
 
 def test_everybody_without_needs_starts_at_once():
@@ -145,7 +150,7 @@ def test_one_starts_the_instant_its_last_need_is_ready():
         play.ends(id_)
     play.starts("d")
     play.ends("d")
-    assert list(play.over())[-1] == "d"
+    assert set(play.over()) == set("abcd")
 
 
 def test_a_child_starts_when_its_parent_has_applied_and_a_dependent_only_when_it_is_ready():
@@ -329,8 +334,9 @@ def test_an_error_ends_the_run_once_those_at_work_have_ended_and_starts_nobody()
     assert play.stopped.wait(PATIENCE)
     assert play.thread.is_alive()
     play.ends("b")
-    with pytest.raises(LockLost, match="gone"):
+    with pytest.raises(LockLost, match="gone") as caught:
         play.over()
+    assert play.reason is caught.value
     assert set(play.turns) == {"a", "b"}
 
 
@@ -347,11 +353,13 @@ def test_an_error_keeps_even_those_from_working_who_only_lack_a_slot():
     assert set(play.turns) == {first}
 
 
-def test_an_interruption_tells_those_at_work_to_end_and_waits_for_them():
-    def interrupt(*_):
-        raise KeyboardInterrupt
+def interrupt(*_):
+    raise KeyboardInterrupt
 
-    play = Play({"a": needs(), "b": needs(), "c": needs("b"), "d": needs("a")}, blocked=interrupt)
+
+def test_an_interruption_tells_those_at_work_to_end_and_waits_for_them():
+    nodes = {"a": needs(), "b": needs(), "c": needs("b"), "d": needs("a")}
+    play = Play(nodes, blocked=interrupt)
     play.starts("a", "b")
     play.ends("b", State.FAILED)
     assert play.stopped.wait(PATIENCE)
@@ -359,7 +367,18 @@ def test_an_interruption_tells_those_at_work_to_end_and_waits_for_them():
     play.ends("a")
     with pytest.raises(KeyboardInterrupt):
         play.over()
+    assert isinstance(play.reason, KeyboardInterrupt)
     assert set(play.turns) == {"a", "b"}
+
+
+def test_an_interruption_keeps_even_those_from_working_who_only_lack_a_slot():
+    play = Play({"a": needs(), "b": needs(), "c": needs(PROBE)}, max_parallel=1, blocked=interrupt)
+    assert play.stopped.wait(PATIENCE)
+    play.ends("a")
+    play.ends("b")
+    with pytest.raises(KeyboardInterrupt):
+        play.over()
+    assert len(play.turns) <= 1
 
 
 def test_without_an_error_nobody_is_told_to_stop():

@@ -15,6 +15,10 @@ from runner.errors import ClusterError, Refused
 MESSAGE_LIMIT = 2_000
 """Characters of a server's message that are kept: some quote the whole object."""
 
+DUMP_LIMIT = 120
+"""Characters of an invalid value that are worth reading."""
+
+_QUOTED = re.compile(r"Invalid value: [\w.*\[\]]*?[{\[]")
 _WARNING = re.compile(r'(\d{3}) \S+ "((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")
 _WEBHOOK_AWAY = re.compile(
@@ -118,7 +122,41 @@ def shown(status: Status, private: Sequence[str] = ()) -> str:
     if repeats(message, private):
         places = f" ({', '.join(status.fields)})" if status.fields else ""
         message = f"the server's message repeats a value of the object and is not shown{places}"
+    message = without_dumps(message)
     return message if len(message) <= MESSAGE_LIMIT else message[:MESSAGE_LIMIT] + "…"
+
+
+def without_dumps(message: str) -> str:
+    """A message without the whole objects that the server quotes as an invalid value."""
+    kept, at = [], 0
+    while found := _QUOTED.search(message, at):
+        end = _closing(message, found.end() - 1)
+        if end - found.end() <= DUMP_LIMIT:
+            kept.append(message[at:end])
+        else:
+            kept.append(f"{message[at : found.start()]}Invalid value: …")
+        at = end
+    return "".join(kept) + message[at:]
+
+
+def _closing(text: str, start: int) -> int:
+    """Where the bracket that opens at `start` is closed; the end of the text when it never is."""
+    depth, quoted, skip = 0, False, False
+    for place in range(start, len(text)):
+        char = text[place]
+        if skip:
+            skip = False
+        elif char == "\\":
+            skip = quoted
+        elif char == '"':
+            quoted = not quoted
+        elif not quoted and char in "{[":
+            depth += 1
+        elif not quoted and char in "}]":
+            depth -= 1
+            if depth == 0:
+                return place + 1
+    return len(text)
 
 
 def repeats(message: str, private: Sequence[str]) -> bool:

@@ -14,7 +14,7 @@ _COLUMNS = ("NAMESPACE", "NAME", "STATE", "REVISION", "OBJECTS", "CHANGED", "MES
 
 def names(leaves: Sequence[Leaf]) -> str:
     """One identity a line, as other commands take them."""
-    return "".join(f"{clean.line(leaf.kustomization)}\n" for leaf in views.leaves(leaves))
+    return "".join(f"{clean.line(leaf.kustomization)}\n" for leaf in leaves)
 
 
 def tree(leaves: Sequence[Leaf]) -> str:
@@ -42,7 +42,7 @@ def get(leaves: Sequence[Leaf], now: float | None = None) -> str:
     """What the cluster has on record; with `now`, moments are shown as ages."""
     if not leaves:
         return "No Kustomizations.\n"
-    rows = [_COLUMNS, *(_row(leaf, now) for leaf in views.leaves(leaves))]
+    rows = [_COLUMNS, *(_row(leaf, now) for leaf in leaves)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     return "".join(
         "   ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"
@@ -52,14 +52,13 @@ def get(leaves: Sequence[Leaf], now: float | None = None) -> str:
 
 def _branches(leaves: Sequence[Leaf]) -> Iterator[tuple[str, str, Leaf]]:
     """Every leaf once, below its parent, with what leads to its name and what its own lines begin with."""
-    ordered = views.leaves(leaves)
-    known = {leaf.kustomization for leaf in ordered}
+    known = {leaf.kustomization for leaf in leaves}
     children: dict[str, list[Leaf]] = defaultdict(list)
-    for leaf in ordered:
+    for leaf in leaves:
         children[leaf.parent if leaf.parent in known else ""].append(leaf)
     seen: set[int] = set()
     # Parents that render each other hang from no root; whoever comes first by name stands in for one.
-    for root in [*children[""], *ordered]:
+    for root in [*children[""], *leaves]:
         stack = [("", "", root)]
         while stack:
             lead, below, leaf = stack.pop()

@@ -26,7 +26,7 @@ _MOST_NAMES = 8
 
 def reconcile(run: Run) -> str:
     """The whole result, failures first."""
-    outcomes = sorted(views.outcomes(run), key=lambda each: min(_STATES.index(each.state), 2))
+    outcomes = sorted(run.outcomes, key=lambda each: min(_STATES.index(each.state), 2))
     parts = [
         [_header(run)],
         _table(outcomes),

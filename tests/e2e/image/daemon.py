@@ -19,7 +19,7 @@ from runner.clients.kustomize import toolchain
 from tests.e2e.image import base
 
 STARTS_WITHIN = 30.0
-_NEEDED = ("docker", "dockerd", "debootstrap", "iptables", "tar", "chroot")
+_NEEDED = ("docker", "dockerd", "debootstrap", "iptables", "setsid", "tar", "chroot")
 _RUNTIME = Path("/run/kustodian-docker")
 _SOCKET, _PID, _LOG = _RUNTIME / "docker.sock", _RUNTIME / "docker.pid", _RUNTIME / "dockerd.log"
 os.environ["PATH"] += os.pathsep + "/usr/sbin" + os.pathsep + "/sbin"
@@ -99,6 +99,7 @@ def _own() -> Docker:
             settings = [part for setting in base.SETTINGS for part in ("--change", setting)]
             own.run("import", *settings, str(base.root_file_system()), twin)
         own.run("tag", twin, base.TAG)
+        own.run("image", "prune", "--force", "--filter", "until=168h")
     return own
 
 
@@ -107,15 +108,15 @@ def _start(own: Docker) -> None:
         raise Missing(f"dockerd {other} to answer or to go: two of them break each other's network")
     data = toolchain.cache_dir() / "docker"
     data.mkdir(parents=True, exist_ok=True)
-    command = ["dockerd", "--data-root", str(data), "--exec-root", str(_RUNTIME / "exec")]
-    with _LOG.open("w") as log:
-        started = subprocess.Popen(
-            [*command, "-H", own.host, "--pidfile", str(_PID)], stdout=log, stderr=log, start_new_session=True
+    where = ["--data-root", str(data), "--exec-root", str(_RUNTIME / "exec"), "--pidfile", str(_PID)]
+    with _LOG.open("w") as log:  # nobody's child: whoever is last stops it
+        subprocess.run(
+            ["setsid", "--fork", "dockerd", "-H", own.host, *where], stdout=log, stderr=log, check=True
         )
-    until = time.monotonic() + STARTS_WITHIN
+    begun = time.monotonic()
     while not own.answers():
-        if started.poll() is not None or time.monotonic() > until:
-            started.kill()
+        waited = time.monotonic() - begun
+        if waited > STARTS_WITHIN or (waited > 1 and _running() is None):
             raise Missing(f"a dockerd that starts; its last words: {_LOG.read_text()[-600:].strip()}")
         time.sleep(0.1)
 
@@ -142,5 +143,3 @@ def _leave(users: IO[str]) -> None:
         until = time.monotonic() + STARTS_WITHIN
         while Path(f"/proc/{pid}/comm").exists() and time.monotonic() < until:
             time.sleep(0.05)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)  # when it is ours it stays a zombie until asked

@@ -1,0 +1,114 @@
+"""What is rendered and deployed: overlays, a wide fleet, a chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.e2e.harness import ENTRY, Repository
+
+Manifest = dict[str, Any]
+
+FLUX_NAMESPACE = "flux-system"
+_IMAGE = "registry.example/app:1"
+
+
+def deployment(namespace: str, name: str, replicas: int, image: str = _IMAGE) -> Manifest:
+    labels = {"app": name}
+    container = {"name": "app", "image": image, "ports": [{"containerPort": 8080}]}
+    spec = {
+        "replicas": replicas,
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+    }
+    return _object("apps/v1", "Deployment", namespace, name, spec=spec)
+
+
+def application(namespace: str, name: str, image: str = _IMAGE) -> list[Manifest]:
+    """Four objects, none of which makes the cluster do much."""
+    backend = {"service": {"name": name, "port": {"number": 80}}}
+    path = {"path": "/", "pathType": "Prefix", "backend": backend}
+    rule = {"host": f"{name}.example.org", "http": {"paths": [path]}}
+    ports = [{"port": 80, "targetPort": 8080}]
+    return [
+        deployment(namespace, name, 0, image),
+        _object("v1", "ServiceAccount", namespace, name),
+        _object("v1", "Service", namespace, name, spec={"selector": {"app": name}, "ports": ports}),
+        _object("networking.k8s.io/v1", "Ingress", namespace, name, spec={"rules": [rule]}),
+    ]
+
+
+def applications(namespace: str, units: int) -> list[Manifest]:
+    return [each for name in names(units) for each in application(namespace, name)]
+
+
+def names(units: int) -> list[str]:
+    return [f"app-{number:04}" for number in range(1, units + 1)]
+
+
+def namespace(name: str) -> Manifest:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def overlays(directory: Path, units: int) -> list[str]:
+    """One base and overlays of it, each with a patch, a namespace and an expression; their paths."""
+    base = application("", "web")
+    base[0]["metadata"]["annotations"] = {"example.org/site": "${site}"}
+    _write(directory / "base/app.yaml", *base)
+    _write(directory / "base/kustomization.yaml", {"resources": ["app.yaml"]})
+    for name in names(units):
+        patch = [{"op": "replace", "path": "/spec/replicas", "value": 3}]
+        kfile = {
+            "namespace": name,
+            "resources": ["../../base"],
+            "patches": [{"target": {"kind": "Deployment"}, "patch": yaml.safe_dump(patch)}],
+        }
+        _write(directory / "overlays" / name / "kustomization.yaml", kfile)
+    return [f"overlays/{name}" for name in names(units)]
+
+
+def fleet(repository: Repository, target: str, units: int) -> None:
+    """Kustomizations side by side, each with an application of its own."""
+    repository.write(f"{ENTRY}/namespace.yaml", namespace(target))
+    for name in names(units):
+        spec = {"wait": True, "timeout": "5m"}
+        repository.write(f"{ENTRY}/{name}.yaml", kustomization(FLUX_NAMESPACE, name, f"apps/{name}", **spec))
+        repository.write(f"apps/{name}/app.yaml", *application(target, name))
+        repository.write(f"apps/{name}/kustomization.yaml", {"resources": ["app.yaml"]})
+    repository.commit()
+
+
+def chain(repository: Repository, target: str, units: int) -> None:
+    """Kustomizations one after the other, each with a Deployment whose pod has to become ready."""
+    repository.write(f"{ENTRY}/namespace.yaml", namespace(target))
+    before = ""
+    for name in names(units):
+        needs = {"dependsOn": [{"name": before}]} if before else {}
+        spec = {"wait": True, "timeout": "5m", **needs}
+        repository.write(f"{ENTRY}/{name}.yaml", kustomization(target, name, f"apps/{name}", **spec))
+        repository.write(f"apps/{name}/app.yaml", deployment(target, name, 1))
+        before = name
+    repository.commit()
+
+
+def kustomization(namespace: str, name: str, path: str, **spec: object) -> Manifest:
+    source = {"kind": "GitRepository", "name": "fleet"}
+    return _object(
+        "kustomize.toolkit.fluxcd.io/v1",
+        "Kustomization",
+        namespace,
+        name,
+        spec={"interval": "10m", "path": f"./{path}", "prune": True, "sourceRef": source, **spec},
+    )
+
+
+def _object(version: str, kind: str, namespace: str, name: str, **rest: object) -> Manifest:
+    place = {"namespace": namespace} if namespace else {}
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name, **place}, **rest}
+
+
+def _write(path: Path, *documents: Manifest) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump_all(documents, sort_keys=False))
