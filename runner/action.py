@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import enum
 import json
 import os
 import re
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +18,15 @@ from typing import Any, TextIO
 
 import yaml
 
-from runner import pipeline
+from runner import event, pipeline
 from runner.assembly import clients
 from runner.commands import exit_code, parse_prune_limit
 from runner.discover.spec import seconds
 from runner.errors import ExitCode, Interrupted, RunnerError, UsageError
-from runner.model import Action, Held, Outcome, Run, State
+from runner.event import Mode
+from runner.model import Action, Run
 from runner.options import ROOT, Options, PruneLimit
-from runner.report import clean, style, text, views
+from runner.report import clean, style, summary, text
 
 INPUTS: Mapping[str, str] = {
     "entry": "",
@@ -47,8 +47,6 @@ INPUTS: Mapping[str, str] = {
 """Every input with its default, as action.yml has them."""
 
 OUTPUTS = ("changed", "applied", "pruned", "failed", "revision")
-SUMMARY_LIMIT = 900_000
-"""Bytes. GitHub drops a summary of more than 1 MiB as a whole."""
 
 _WORDS = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -58,21 +56,8 @@ _MOST_PARALLEL = 1000
 _LABEL = r"[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?"
 _NAME = re.compile(rf"(?:{_LABEL}/)?{_LABEL}")
 _DIGEST = re.compile(r"[0-9a-f]{8,128}")
-_MESSAGE = 1000
-_ONE_LINE = 320
-_MOST_REFS = 100
-_ORDER = (State.FAILED, State.BLOCKED, State.READY, State.SUSPENDED, State.SKIPPED)
 _APPLIED = (Action.CREATED, Action.CONFIGURED, Action.MOVED)
-_ACTIONS = (*_APPLIED, Action.DELETED, Action.UNCHANGED, Action.SKIPPED, Action.UNKNOWN)
 _BUG = "this is a bug in kustodian: please report it, with the log"
-
-
-class Mode(enum.Enum):
-    """What an event asks for."""
-
-    DEPLOY = enum.auto()
-    PREVIEW = enum.auto()  # a dry run, whatever the input says
-    NOTHING = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +86,7 @@ def run(environment: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
     named = "".join(f"{name}={value}\n" for name, value in outputs(ending).items())
     lines = [
         *_append(environment, "GITHUB_OUTPUT", named),
-        *_append(environment, "GITHUB_STEP_SUMMARY", summary(ending)),
+        *_append(environment, "GITHUB_STEP_SUMMARY", _summary(ending)),
         *log(ending),
     ]
     with suppress(BrokenPipeError):  # nobody reads any more; what was done was done
@@ -128,9 +113,9 @@ def _attempt(environment: Mapping[str, str], progress: TextIO) -> Ending:
 
 
 def _reconcile(inputs: Inputs, progress: TextIO) -> Ending:
-    event = inputs.environment.get("GITHUB_EVENT_NAME", "")
-    payload = _payload(inputs.environment) if event == "push" else {}
-    mode, note = decide(event, payload, dry_run=inputs.flag("dry-run"))
+    name = inputs.environment.get("GITHUB_EVENT_NAME", "")
+    payload = _payload(inputs.environment) if name == "push" else {}
+    mode, note = event.decide(name, payload, dry_run=inputs.flag("dry-run"))
     if note:
         progress.write(f"{clean.line(note)}\n")
     if mode is Mode.NOTHING:
@@ -140,6 +125,15 @@ def _reconcile(inputs: Inputs, progress: TextIO) -> Ending:
         with clients(chosen, progress, with_cluster=True, live=False) as world:
             result = pipeline.reconcile(chosen, world)
     return Ending(int(exit_code(result)), result)
+
+
+def _payload(environment: Mapping[str, str]) -> Mapping[str, Any]:
+    path = environment.get("GITHUB_EVENT_PATH", "")
+    try:
+        document = json.loads(Path(path).read_bytes())
+    except (OSError, ValueError) as exc:
+        raise UsageError(f"GITHUB_EVENT_PATH: {path or '(not set)'} cannot be read: {exc}") from exc
+    return event.payload(document, f"GITHUB_EVENT_PATH: {path}")
 
 
 # ── inputs ──
@@ -288,45 +282,6 @@ def _existing(inputs: Inputs, given: str) -> Path:
     )
 
 
-# ── events ──
-
-
-def decide(event: str, payload: Mapping[str, Any], *, dry_run: bool) -> tuple[Mode, str]:
-    """What to do on an event, and what to say about it. Raises UsageError."""
-    wanted = Mode.PREVIEW if dry_run else Mode.DEPLOY
-    match event:
-        case "push" if payload.get("deleted"):
-            return Mode.NOTHING, f"{payload.get('ref', 'a ref')} was deleted: nothing is deployed or pruned"
-        case "push" | "workflow_dispatch":
-            return wanted, ""
-        case "pull_request" | "merge_group":
-            return Mode.PREVIEW, f"{event}: this is a preview, nothing is written"
-        case "pull_request_target":
-            raise UsageError(
-                "event pull_request_target is refused: it has the repository's secrets, "
-                "while anybody can write the files that a pull request brings",
-                hint="use pull_request.",
-            )
-        case _ if dry_run:
-            return Mode.PREVIEW, ""
-        case _:
-            raise UsageError(
-                f"event {event} does not deploy" if event else "GITHUB_EVENT_NAME is not set",
-                hint="push and workflow_dispatch do; with `dry-run: true` any event shows what would happen.",
-            )
-
-
-def _payload(environment: Mapping[str, str]) -> Mapping[str, Any]:
-    path = environment.get("GITHUB_EVENT_PATH", "")
-    try:
-        payload = json.loads(Path(path).read_bytes())
-    except (OSError, ValueError) as exc:
-        raise UsageError(f"GITHUB_EVENT_PATH: {path or '(not set)'} cannot be read: {exc}") from exc
-    if not isinstance(payload, dict):
-        raise UsageError(f"GITHUB_EVENT_PATH: {path} is no event: it holds no JSON object")
-    return payload
-
-
 # ── log and outputs ──
 
 
@@ -348,28 +303,19 @@ def log(ending: Ending) -> Iterator[str]:
     """The result, and what went wrong as the one line that GitHub shows above the log."""
     if ending.run:
         yield from text.reconcile(ending.run).splitlines()
-    told = ending.error or (_verdict(ending.run, ending.code) if ending.run and ending.code else "")
+    told = ending.error or (summary.verdict(ending.run, ending.code) if ending.run and ending.code else "")
     if told:
-        yield f"::error::{_escaped(clean.line(told, _MESSAGE))}"
+        yield f"::error::{_escaped(clean.line(told, summary.MESSAGE))}"
         first, *rest = clean.block(told) or [""]
         yield from (f"  {line}" for line in (first, *rest) if rest)
     if ending.hint:
-        yield f"hint: {clean.line(ending.hint, _MESSAGE)}"
+        yield f"hint: {clean.line(ending.hint, summary.MESSAGE)}"
 
 
-def _verdict(result: Run, code: int) -> str:
-    """Why a run that came to its end is no success."""
-    if result.interrupted:
-        return "interrupted: the next run completes the work"
-    if result.superseded:
-        return "superseded: a newer commit is deployed, or being deployed"
-    if failed := [outcome for outcome in _ordered(result) if not outcome.ok]:
-        first = failed[0].error or "blocked"
-        more = f" (and {len(failed) - 1:,} more failed or are blocked)" if len(failed) > 1 else ""
-        return f"{failed[0].kustomization}: {clean.line(first, _ONE_LINE)}{more}"
-    if digests := sorted(held.digest for held in result.held if held.digest):
-        return f"a guard held deletions back; to delete exactly these, run with approve: {', '.join(digests)}"
-    return f"exit code {code}"
+def _summary(ending: Ending) -> str:
+    if ending.run:
+        return summary.reconcile(ending.run)
+    return summary.message(ending.error or ending.note, ending.hint, failed=bool(ending.code))
 
 
 def _append(environment: Mapping[str, str], name: str, content: str) -> list[str]:
@@ -380,136 +326,12 @@ def _append(environment: Mapping[str, str], name: str, content: str) -> list[str
         with Path(path).open("a", encoding="utf-8", newline="\n") as file:
             file.write(content)
     except OSError as exc:
-        return [f"::warning::{_escaped(clean.line(f'{name} cannot be written: {exc}', _MESSAGE))}"]
+        return [f"::warning::{_escaped(clean.line(f'{name} cannot be written: {exc}', summary.MESSAGE))}"]
     return []
 
 
 def _escaped(message: str) -> str:
     return message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-# ── summary ──
-
-
-def summary(ending: Ending) -> str:
-    """Markdown of less than `SUMMARY_LIMIT` bytes: whole rows and blocks; what is left out is counted."""
-    if ending.run is None:
-        mark = style.MARKS[State.FAILED if ending.code else State.SKIPPED]
-        told = clean.block(ending.error or ending.note)
-        hint = [f"hint: {clean.line(ending.hint, _MESSAGE)}"] if ending.hint else []
-        return f"### {mark} kustodian\n\n{_fenced([*told, *hint])}\n"
-    share = (SUMMARY_LIMIT - 10_000) // 4
-    outcomes = _ordered(ending.run)
-    failures = [outcome for outcome in outcomes if outcome.state is State.FAILED]
-    held = sorted(ending.run.held, key=lambda each: each.kustomization)
-    table = ["| | Kustomization | State | Objects | Time |\n|-|-|-|-|-:|", *map(_row, outcomes)]
-    parts = [
-        *_head(ending.run, outcomes),
-        *_bounded(map(_failure, failures), share, "failures"),
-        *_bounded((_held(each, ending.run) for each in held), share, "held back", apart="\n\n"),
-        *(_bounded(table, share, "Kustomizations") if outcomes else []),
-        *_warnings(ending.run, share),
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _head(result: Run, outcomes: Sequence[Outcome]) -> Iterator[str]:
-    word = "Dry run" if result.dry_run else "Reconciled"
-    if result.interrupted or result.superseded:
-        word = "Interrupted" if result.interrupted else "Superseded"
-    bad = result.failed or result.interrupted or result.superseded
-    mark = style.MARKS[State.FAILED if bad else State.READY]
-    yield f"### {mark} {word}: {_code(result.entry or '.')}"
-    states = style.tally(Counter(each.state for each in outcomes), _ORDER)
-    actions = Counter(change.action for each in outcomes for change in each.changes)
-    objects = style.tally(actions, _ACTIONS)
-    facts = [
-        _code(style.revision(result.revision)),
-        f"on {_code(result.server)}" if result.server else "",
-        f"{style.count(len(outcomes), 'Kustomization')}: {states}" if outcomes else "no Kustomizations",
-        f"{style.count(actions.total(), 'object')}: {objects}" if objects else "",
-        "nothing was written" if result.dry_run else "",
-    ]
-    yield " · ".join(fact for fact in facts if fact)
-
-
-def _row(outcome: Outcome) -> str:
-    took = ""
-    if outcome.started_at is not None and outcome.ready_at is not None:
-        took = style.duration(outcome.ready_at - outcome.started_at)
-    told = style.tally(Counter(change.action for change in outcome.changes), _ACTIONS)
-    if outcome.state is State.BLOCKED and outcome.blocked_by:
-        told = f"by {_code(style.names(outcome.blocked_by, 8))}"
-    mark, name = style.MARKS[outcome.state], _code(outcome.kustomization)
-    return f"| {mark} | {name} | {outcome.state} | {told} | {took} |"
-
-
-def _failure(outcome: Outcome) -> str:
-    lines = clean.block(outcome.error) or ["(no message)"]
-    lines += [f"hint: {clean.line(outcome.hint, _MESSAGE)}"] if outcome.hint else []
-    unhealthy = sorted(outcome.unhealthy, key=lambda each: views.by_kind(each.ref))
-    lines += [clean.line(str(health), _MESSAGE) for health in unhealthy[:_MOST_REFS]]
-    return f"#### {style.MARKS[State.FAILED]} {_code(outcome.kustomization)}\n\n{_fenced(lines)}"
-
-
-def _held(held: Held, result: Run) -> str:
-    refs = [clean.line(str(ref)) for ref in sorted(held.refs, key=views.by_kind)]
-    left = len(refs) - _MOST_REFS
-    names = [*refs[:_MOST_REFS], *([f"and {left:,} more"] if left > 0 else [])]
-    verb = "would not be" if result.dry_run else "was not" if len(refs) == 1 else "were not"
-    objects = style.count(len(refs), "object")
-    told = f"#### Held back: {objects} of {_code(held.kustomization)} {verb} deleted\n\n"
-    after = "No approval helps: what holds them has to go first."
-    if held.digest:
-        after = f"To delete exactly these, run again with {_code(f'approve: {held.digest}')}."
-    return f"{told}{_fenced([*clean.block(held.reason), *names])}\n\n{after}"
-
-
-def _warnings(result: Run, share: int) -> Iterator[str]:
-    found = [clean.line(each, _MESSAGE) for each in result.warnings]
-    for outcome in result.outcomes:
-        found += [f"{clean.line(outcome.kustomization)}: {clean.line(w, _MESSAGE)}" for w in outcome.warnings]
-    if found:
-        lines = "\n".join(_bounded(found, share, "warnings")).splitlines()
-        yield f"#### Warnings\n\n{_fenced(lines)}"
-
-
-def _bounded(blocks: Iterable[str], share: int, what: str, apart: str = "\n") -> list[str]:
-    """As many whole blocks as fit, as one part; then how many did not."""
-    everything, kept, size = list(blocks), 0, 0
-    for block in everything:
-        size += len(block.encode()) + len(apart)
-        if size > share:
-            break
-        kept += 1
-    parts = [apart.join(everything[:kept])] if kept else []
-    if left := len(everything) - kept:
-        parts.append(f"… and {left:,} more {what}: the log has all of them.")
-    return parts
-
-
-def _ordered(result: Run) -> list[Outcome]:
-    """Failures first, then what they block."""
-    return sorted(result.outcomes, key=lambda each: min(_ORDER.index(each.state), 2))
-
-
-def _code(foreign: str) -> str:
-    """Foreign words as a code span, in a table too: no markup, link or mention comes to life in it."""
-    shown = clean.line(foreign).replace("|", "¦") or "–"
-    ticks = "`" * (_longest(shown) + 1)
-    space = " " if "`" in (shown[0], shown[-1]) else ""
-    return f"{ticks}{space}{shown}{space}{ticks}"
-
-
-def _fenced(lines: Sequence[str]) -> str:
-    """Clean lines as a block that none of them can end."""
-    body = "\n".join(lines)
-    fence = "`" * max(3, _longest(body) + 1)
-    return f"{fence}text\n{body}\n{fence}"
-
-
-def _longest(shown: str) -> int:
-    return max((len(ticks) for ticks in re.findall("`+", shown)), default=0)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from runner.errors import RunnerError
+from runner.errors import ClusterError
 from runner.model import Manifest, ResourceRef
 from runner.ports import Cluster
 
@@ -99,7 +99,7 @@ def _send(manifest: Manifest, cluster: Cluster) -> Sent:
     ref = ResourceRef.of(manifest)
     try:
         applied = cluster.apply(manifest)
-    except RunnerError as exc:
+    except ClusterError as exc:
         return Sent(ref, error=exc.message, hint=exc.hint)
     meta = applied.manifest["metadata"]
     return Sent(ref, meta.get("uid", ""), warnings=applied.warnings, manifest=applied.manifest)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -19,8 +22,10 @@ from runner.clients.clock import SystemClock
 from runner.desired import Clients
 from runner.errors import Interrupted
 from runner.options import Options
-from runner.ports import Cluster, Listener, Observer
+from runner.ports import Cluster, Listener, Observer, Progress
 
+PREFIX = "kustodian-"
+SETTLED = 60.0  # seconds; a directory that is younger may not have been locked yet
 REQUESTS_AT_ONCE = 32
 LAST_WORDS = 6.0  # seconds from a signal until the process ends, whatever hangs
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -44,8 +49,13 @@ class Stop:
 
 
 @contextmanager
-def clients(options: Options, stream: TextIO, *, with_cluster: bool, live: bool) -> Iterator[Clients]:
-    """Everything a run needs, closed when it is over; progress goes to `stream`."""
+def clients(
+    options: Options, stream: TextIO, *, with_cluster: bool, live: bool | None = None
+) -> Iterator[Clients]:
+    """Everything a run needs, closed when it is over.
+
+    Progress goes to `stream`: drawn on a terminal (`live`), as lines of a log, or (None) not at all.
+    """
     from runner.clients.git import GitCheckout
     from runner.clients.kustomize import WorkerPool
     from runner.console import console
@@ -55,8 +65,10 @@ def clients(options: Options, stream: TextIO, *, with_cluster: bool, live: bool)
     with ExitStack() as stack:
         stack.enter_context(_interruptible(stop))
         repository = GitCheckout.open(options.repo)
-        listener: Listener = stack.enter_context(console(stream, clock, live=live))
-        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="kustodian-"))
+        listener: Listener = _silent
+        if live is not None:
+            listener = stack.enter_context(console(stream, clock, live=live))
+        directory = stack.enter_context(_directory())
         builder = stack.enter_context(WorkerPool())
         pool = stack.enter_context(_pool())
         yield Clients(
@@ -65,7 +77,7 @@ def clients(options: Options, stream: TextIO, *, with_cluster: bool, live: bool)
             clock=clock,
             pool=pool,
             listener=listener,
-            directory=Path(directory),
+            directory=directory,
             connect=_Connection(options, stop, stack) if with_cluster else None,
             cancel=stop.now,
             cancelled=stop.asked,
@@ -102,6 +114,35 @@ class _Connection:
                 self.stop.hooks.append(cluster.cancel)
                 self.made = cluster, WatchingObserver(cluster.impatient())
         return self.made
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    """A directory of this run's own. What killed runs left behind is swept out on the way."""
+    parent = Path(tempfile.gettempdir())
+    for left in parent.glob(f"{PREFIX}*"):
+        with suppress(OSError), _locked(left) as free:
+            if free and time.time() - left.stat().st_mtime > SETTLED:
+                shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as made, _locked(Path(made)):
+        yield Path(made)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[bool]:
+    """Hold a directory's lock while inside; whether nobody else does. It goes with the process."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(handle)
+
+
+def _silent(_: Progress) -> None:
+    return
 
 
 @contextmanager

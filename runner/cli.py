@@ -88,7 +88,7 @@ def commands() -> None:
     """Reconcile Flux Kustomizations from here, without controllers in the cluster."""
 
 
-@commands.command()
+@commands.command(short_help="Make the cluster match the entry.")
 @click.argument("names", nargs=-1, metavar="[NAMESPACE/NAME]...")
 @_common
 @_cluster
@@ -126,7 +126,7 @@ def reconcile(**given: Any) -> int:  # noqa: ANN401 -- click gives what the deco
     return code
 
 
-@commands.command()
+@commands.command(short_help="Render Kustomizations; no cluster is asked.")
 @click.argument("names", nargs=-1, metavar="[NAMESPACE/NAME]...")
 @_common
 @_output("yaml", "json", "name", "text")
@@ -143,7 +143,7 @@ def build(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
     return code
 
 
-@commands.command()
+@commands.command(short_help="Show who renders, and who waits for whom.")
 @_common
 @_output("text", "json", "yaml", "name")
 def tree(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
@@ -156,8 +156,9 @@ def tree(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
     return code
 
 
-@commands.command()
+@commands.command(short_help="Show what the cluster has on record.")
 @click.argument("names", nargs=-1, metavar="[NAMESPACE/NAME]...")
+@click.option("--entry", default="", help="Only Kustomizations of this entry.")
 @_cluster
 @click.option("-n", "--namespace", default="", help="Only Kustomizations of this namespace.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="Of all namespaces; the default.")
@@ -172,7 +173,7 @@ def get(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
     return code
 
 
-@commands.command()
+@commands.command(short_help="Show the version, and which Flux renders.")
 def version() -> int:
     """Show the version, and Flux's, whose library renders."""
     from runner.clients.kustomize import WorkerPool
@@ -182,6 +183,14 @@ def version() -> int:
     _print(f"kustodian {distribution_version('kustodian')}")
     _print(f"renders like Flux {worker.flux} (kustomize {worker.kustomize}, {worker.go})")
     return int(ExitCode.DONE)
+
+
+@commands.command(hidden=True)
+def action() -> int:
+    """Run as a GitHub Action: inputs, outputs and summary by way of the environment."""
+    from runner import action as front_door
+
+    return front_door.main()
 
 
 def _print(result: str) -> None:

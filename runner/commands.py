@@ -80,7 +80,7 @@ def exit_code(result: Run, *, differences: bool = False) -> int:
 
 def build(chosen: Options, output: str, *, show_secrets: bool) -> tuple[str, list[str], int]:
     """The rendered objects, what could not be rendered, and the exit code."""
-    with clients(chosen, sys.stderr, with_cluster=False, live=False) as world:
+    with clients(chosen, sys.stderr, with_cluster=False) as world:
         source = desired.at(chosen, world)
         fleet = source.fleet(cluster=None)
         units = _selected(chosen, fleet)
@@ -113,7 +113,7 @@ def build(chosen: Options, output: str, *, show_secrets: bool) -> tuple[str, lis
 
 def tree(chosen: Options, output: str) -> tuple[str, int]:
     """The entry's Kustomizations, from Git alone."""
-    with clients(chosen, sys.stderr, with_cluster=False, live=False) as world:
+    with clients(chosen, sys.stderr, with_cluster=False) as world:
         source = desired.at(chosen, world)
         fleet = source.fleet(cluster=None)
         selected = {unit.id: unit for unit in _selected(chosen, fleet)}
@@ -139,7 +139,11 @@ def get(chosen: Options, output: str) -> tuple[str, int]:
     with connection(chosen) as cluster:
         records = Store(cluster).load()
         server = cluster.server
-    leaves = [_recorded(record) for id_, record in sorted(records.items()) if chosen.selects(id_)]
+    leaves = [
+        _recorded(record)
+        for id_, record in sorted(records.items())
+        if chosen.selects(id_) and chosen.entry in {"", record.entry}
+    ]
     roots = [record for record in records.values() if record.deployment is not None]
     root = roots[0] if len(roots) == 1 else None
     deployment = root.deployment if root else None

@@ -9,6 +9,7 @@ from runner import inventory, removal
 from runner.errors import LockError, RunnerError
 from runner.graph import Edge, Need
 from runner.model import Outcome, State
+from runner.ports import Phase, Progress
 from runner.schedule import Schedule
 from runner.session import Moved, Session
 from runner.state import Record
@@ -32,6 +33,7 @@ def blocked(
         for cause in outcome.blocked_by or (need.id,):
             causes[cause] = None
     waited = tuple(sorted({need.id for need in failed}))
+    session.world.listener(Progress(id_, Phase.BLOCKED, f"by {', '.join(sorted(causes))}"))
     return Outcome(id_, State.BLOCKED, blocked_by=tuple(sorted(causes)), waited_for=waited)
 
 

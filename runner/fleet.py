@@ -48,6 +48,7 @@ class Rendering:
     closure: Closure = field(default_factory=Closure)
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
+    dropped: bool = False  # Flux's reader leaves some object out in silence: is it unwanted, or misspelt?
     variables: Variables = field(default_factory=Variables)
 
     @property

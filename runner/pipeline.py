@@ -44,6 +44,7 @@ def _deploy(session: Session, source: Desired) -> Run:
         max_parallel=session.options.max_parallel,
         stop=session.abandon,
     )
+    session.announce(schedule.nodes)
     try:
         outcomes = schedule.run()
     except Interrupted as exc:

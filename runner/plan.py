@@ -10,6 +10,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from runner import redact
 from runner.errors import ClusterError, NotServed
 from runner.model import FLUX, Action, Change, Manifest, ResourceRef
@@ -114,8 +116,16 @@ def drifted(live: Manifest, merged: Manifest) -> str:
         if (before.get(part) or {}) != (after.get(part) or {}):
             return f"metadata.{part} changed"
     fields = sorted((live.keys() | merged.keys()) - {"metadata", "status"})
-    changed = [name for name in fields if live.get(name) != merged.get(name)]
+    changed = [name for name in fields if not _same(live.get(name), merged.get(name))]
     return f"{', '.join(changed)} changed" if changed else ""
+
+
+def _same(before: object, after: object) -> bool:
+    """Equal as JSON: `1` is not `true`, though Python takes them for equal."""
+    if before != after:
+        return False
+    sort = orjson.OPT_SORT_KEYS
+    return orjson.dumps(before, option=sort) == orjson.dumps(after, option=sort)
 
 
 def _assess(manifest: Manifest, cluster: Cluster, ground: Ground) -> Assessment:

@@ -19,6 +19,7 @@ from runner.state import Record
 from runner.store import Store
 
 REPORTED = 3
+UNKNOWN = "unknown"  # the identity of a repository that has none
 
 
 def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
@@ -30,6 +31,11 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
         RenderError, UsageError: the entry is wrong.
     """
     options, clients = source.options, source.clients
+    if clients.repository.identity == UNKNOWN:
+        raise UsageError(
+            "it cannot be told which repository this is: the clone is shallow and has no origin",
+            hint="fetch the whole history, or set the origin.",
+        )
     store = Store(cluster)
     store.load()
     _admit(source, store, cluster)
@@ -226,10 +232,10 @@ def _held(made: Session, ours: Mapping[str, Record]) -> dict[str, tuple[Held, ..
             entries = ()
         if entries:
             stale[id_] = entries
-    blind = tuple(u.id for u in made.units.values() if u.rendering is not None and not u.rendering.ok)
+    blind = made.blind
     if blind:
         more = f" and {len(blind) - REPORTED} more" if len(blind) > REPORTED else ""
-        reason = f"{', '.join(blind[:REPORTED])}{more} cannot be rendered, so it is not known what is wanted"
+        reason = f"{', '.join(blind[:REPORTED])}{more} cannot be rendered in full, so it is not known what is wanted"
         return {k: (Held(k, tuple(e.ref for e in entries), reason),) for k, entries in sorted(stale.items())}
     held = prune.guard(
         stale,

@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any
 
 from runner import inventory
-from runner.errors import ClusterError, NotServed, RunnerError
+from runner.errors import ClusterError, NotServed
 from runner.inventory import Entry
 from runner.model import FLUX, Action, Change, Held, Manifest, ResourceRef
 from runner.options import PruneLimit
@@ -193,7 +193,7 @@ def _holding(live: Manifest) -> str:
 def _delete(ref: ResourceRef, uid: str, cluster: Cluster) -> str:
     try:
         cluster.delete(ref, uid=uid)
-    except RunnerError as exc:
+    except ClusterError as exc:
         return exc.message
     return ""
 

@@ -77,7 +77,12 @@ def scrub(text: str, secrets: Iterable[str]) -> str:
 
 def _forms(secret: str) -> tuple[str, ...]:
     joined = secret.replace("\n", "")
-    return (secret, secret.strip(), joined, *(json.dumps(s, ensure_ascii=False)[1:-1] for s in (secret, joined)))
+    return (
+        secret,
+        secret.strip(),
+        joined,
+        *(json.dumps(s, ensure_ascii=False)[1:-1] for s in (secret, joined)),
+    )
 
 
 def _texts(values: object) -> list[str]:

@@ -114,10 +114,22 @@ class Session:
         return self._writer is not None
 
     @property
+    def blind(self) -> tuple[str, ...]:
+        """Kustomizations of which it is not known in full what they want; suspended ones are not asked."""
+        return tuple(
+            sorted(
+                unit.id
+                for unit in self.units.values()
+                if unit.rendering is not None and (unit.rendering.dropped or not unit.rendering.ok)
+            )
+        )
+
+    @property
     def all_rendered(self) -> bool:
         """Whether it is known of every Kustomization what it wants, so that anything may be pruned."""
         return all(
-            unit.kustomization.suspend or (unit.rendering is not None and unit.rendering.final)
+            unit.kustomization.suspend
+            or (unit.rendering is not None and unit.rendering.final and not unit.rendering.dropped)
             for unit in self.units.values()
         )
 
@@ -170,6 +182,13 @@ class Session:
         owner = self.owners.get(ref, id_)
         record = self.records.get(owner)
         return owner != id_ and record is not None and ref in record.inventory
+
+    def announce(self, nodes: Mapping[str, Node]) -> None:
+        """Tell who waits for whom, before anybody starts."""
+        for id_ in in_order(self.units):
+            needs = sorted({need.id for need in nodes[id_].needs if need.id in nodes})
+            detail = f"for {', '.join(needs)}" if needs else ""
+            self.world.listener(Progress(id_, Phase.WAITING, detail))
 
     def held_back(self, held: Iterable[Held]) -> None:
         with self._mutex:

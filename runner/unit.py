@@ -268,7 +268,7 @@ class Reconciliation:
         if not self.unit.kustomization.prune:
             self.changes += [Change(e.ref, Action.SKIPPED, "left behind: prune: false") for e in stale]
             return
-        if self.session.prune_later:
+        if self.session.prune_later or self.session.blind:
             self.entries |= {entry.ref: entry for entry in stale}
             return
         self._tell(Phase.PRUNING)

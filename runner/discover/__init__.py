@@ -169,6 +169,7 @@ class _Search:
                             "cluster.",
                         )
                     )
+                    return unit
                 same = mine.manifest.get("spec") == unit.kustomization.manifest.get("spec")
                 return unit if same else Unit(mine, shown=view)
         return unit

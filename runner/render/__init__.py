@@ -17,6 +17,8 @@ from runner.rendered import BuildRequest, Built, Problem, RenderedResource
 
 __all__ = ["NotRead", "Renderer"]
 
+_KFILE = "kustomization file"  # left out on purpose: it is no object
+
 
 @dataclass(frozen=True, slots=True)
 class Renderer:
@@ -95,6 +97,7 @@ def _rendering(k: Kustomization, built: Built, variables: Variables) -> Renderin
         closure=built.closure,
         problems=tuple(problems),
         warnings=tuple(warnings),
+        dropped=any(w.code == "dropped" and _KFILE not in w.message for w in built.warnings),
         variables=variables,
     )
 

@@ -199,5 +199,5 @@ def _kubectl(world: World, units: int, repeats: int) -> list[tuple[str, list[Usa
 
 
 def _apply(world: World, file: Path) -> Usage:
-    flags = ["--kubeconfig", world.plane.kubeconfig, "--server-side", "--force-conflicts"]
-    return run([peers.kubectl(), "apply", *flags, "--filename", file])
+    flags = ["--kubeconfig", str(world.plane.kubeconfig), "--server-side", "--force-conflicts"]
+    return run([peers.kubectl(), "apply", *flags, "--filename", str(file)])

@@ -48,9 +48,9 @@ class World:
 
     def reconcile(self, repository: Repository, home: str = FLUX_NAMESPACE) -> Run:
         """Reconcile a repository in a process of its own; `home` is the root's namespace."""
-        flags = ["--repo", repository.path, "--entry", ENTRY, "--root", f"{home}/fleet"]
+        flags = ["--repo", str(repository.path), "--entry", ENTRY, "--root", f"{home}/fleet"]
         argv = [sys.executable, "-m", "runner.cli", "reconcile", "-o", "json", *flags]
-        usage = run([*argv, "--kubeconfig", self.plane.kubeconfig])
+        usage = run([*argv, "--kubeconfig", str(self.plane.kubeconfig)])
         return Run(usage, json.loads(usage.stdout))
 
     def make_namespace(self, name: str) -> None:

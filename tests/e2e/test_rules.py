@@ -415,3 +415,33 @@ def test_an_object_of_another_entry_is_refused(world: Bench, tmp_path: Path):
     refused = other.reconcile(code=1)
     assert f"belongs to Kustomization {world.namespace}/app" in refused.of("thief")["error"]
     assert world.get(path(world, "app"))["data"] == {"key": "value"}
+
+
+def test_a_kustomization_found_only_while_the_run_goes_on_is_reconciled_too(world: Bench):
+    """Its path comes out of a variable that only the cluster has once another one is healthy."""
+    check = {"apiVersion": "v1", "kind": "ConfigMap", "name": "signal", "namespace": world.namespace}
+    vars_from = {"substituteFrom": [{"kind": "ConfigMap", "name": "signal"}]}
+    world.repository.write(
+        "clusters/test/all.yaml",
+        kustomization(world, "first", "first", healthChecks=[check], timeout="30s"),
+        kustomization(world, "second", "second", dependsOn=[{"name": "first"}], postBuild=vars_from),
+    )
+    world.repository.write("first/cm.yaml", config_map(world, "first"))
+    world.repository.write("second/child.yaml", kustomization(world, "third", "${where}"))
+    world.repository.write("found/cm.yaml", config_map(world, "found"))
+    world.repository.commit()
+
+    def operate() -> None:
+        wait_until(lambda: world.get(path(world, "first")), "first is applied")
+        collection = f"/api/v1/namespaces/{world.namespace}/configmaps"
+        world.api.request("POST", collection, config_map(world, "signal", where="found"))
+
+    operator = threading.Thread(target=operate)
+    operator.start()
+    result = world.reconcile()
+    operator.join()
+    assert set(result.states.values()) == {"ready"}
+    assert "found" in world.config_maps()
+    before = world.writes()
+    assert set(world.reconcile().states.values()) == {"ready"}
+    assert world.writes() == before

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runner import action
-from runner.action import Ending, Inputs, Mode
+from runner import action, event
+from runner.action import Ending, Inputs
 from runner.errors import ExitCode, UsageError
-from runner.model import Action, Change, Health, Held, Outcome, ResourceRef, Run, State, Status
+from runner.model import Action, Change, Held, Outcome, ResourceRef, Run, State
 from runner.options import Options, PruneLimit
+from runner.report import summary
 
 ROOT = Path(__file__).parents[2]
 METADATA = yaml.safe_load((ROOT / "action.yml").read_text())
@@ -45,7 +46,6 @@ OUTCOMES = (
     Outcome(
         "flux-system/apps", State.FAILED, (Change(ref("Deployment", "api"), Action.CONFIGURED),),
         "Deployment/grades/api is not ready\nBackOff", "look at its log",
-        unhealthy=(Health(ref("Deployment", "api"), Status.IN_PROGRESS, "0/1"),),
     ),
     Outcome("flux-system/late", State.BLOCKED, blocked_by=("flux-system/apps",)),
     Outcome(
@@ -54,10 +54,9 @@ OUTCOMES = (
             Change(ref("Deployment", "new"), Action.CREATED), Change(ref("Deployment", "m"), Action.MOVED),
             Change(ref("Job", "old"), Action.DELETED), Change(ref("Job", "same"), Action.UNCHANGED),
         ),
-        warnings=("a field is deprecated",), started_at=10.0, ready_at=22.3,
     ),
 )  # fmt: skip
-HELD = Held("flux-system/infra", (ref("Job", "b"), ref("Job", "a")), "more than 20 %", "9f86d081884c7d65")
+HELD = Held("flux-system/infra", (ref("Job", "b"),), "more than 20 %", "9f86d081884c7d65")
 RUN = Run("https://10.0.0.1:6443", "clusters/production", f"main@sha1:{'3f' * 20}", OUTCOMES, (HELD,))
 
 
@@ -66,11 +65,11 @@ def environment(tmp_path):
     """A step of a job: workspace, temp directory, event and files for what it says."""
     for name in ("workspace", "temp", "elsewhere"):
         (tmp_path / name).mkdir()
-    event = tmp_path / "event.json"
-    event.write_text("{}")
+    happened = tmp_path / "event.json"
+    happened.write_text("{}")
     return {
         "GITHUB_EVENT_NAME": "push",
-        "GITHUB_EVENT_PATH": str(event),
+        "GITHUB_EVENT_PATH": str(happened),
         "GITHUB_WORKSPACE": str(tmp_path / "workspace"),
         "GITHUB_OUTPUT": str(tmp_path / "output"),
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
@@ -252,36 +251,6 @@ class TestKubeconfig:
 
 
 class TestEvents:
-    @pytest.mark.parametrize(
-        ("event", "payload", "dry_run", "expected"),
-        [
-            ("push", {"ref": "refs/heads/main", "deleted": False, "after": "3f" * 20}, False, Mode.DEPLOY),
-            ("push", {"ref": "refs/heads/main", "deleted": False}, True, Mode.PREVIEW),
-            ("push", {"ref": "refs/heads/x", "deleted": True, "after": "0" * 40}, False, Mode.NOTHING),
-            ("push", {"ref": "refs/tags/v1", "deleted": True, "head_commit": None}, True, Mode.NOTHING),
-            ("workflow_dispatch", {"inputs": None}, False, Mode.DEPLOY),
-            ("workflow_dispatch", {}, True, Mode.PREVIEW),
-            ("pull_request", {"action": "opened", "number": 7}, False, Mode.PREVIEW),
-            ("pull_request", {"action": "closed"}, True, Mode.PREVIEW),
-            ("merge_group", {"action": "checks_requested"}, False, Mode.PREVIEW),
-            ("schedule", {"schedule": "0 * * * *"}, True, Mode.PREVIEW),
-            ("issue_comment", {}, True, Mode.PREVIEW),
-        ],
-    )
-    def test_it_decides_what_a_run_may_do(self, event, payload, dry_run, expected):
-        assert action.decide(event, payload, dry_run=dry_run)[0] is expected
-
-    @pytest.mark.parametrize("event", ["schedule", "issue_comment", "release", "workflow_run"])
-    def test_others_are_refused_by_name(self, event):
-        with pytest.raises(UsageError, match=f"^event {event} ") as caught:
-            action.decide(event, {}, dry_run=False)
-        assert "dry-run: true" in caught.value.hint
-
-    @pytest.mark.parametrize("dry_run", [True, False])
-    def test_pull_request_target_is_refused_whatever_else_is_said(self, dry_run):
-        with pytest.raises(UsageError, match="secrets"):
-            action.decide("pull_request_target", {}, dry_run=dry_run)
-
     @pytest.mark.parametrize("content", ["", "[]", "{", "\udcff"])
     def test_an_event_that_cannot_be_read_deploys_nothing(self, environment, content):
         Path(environment["GITHUB_EVENT_PATH"]).write_text(content, errors="surrogateescape")
@@ -324,6 +293,15 @@ class TestOutcome:
         assert "✗" in Path(environment["GITHUB_STEP_SUMMARY"]).read_text()
         assert "very-secret-token" not in stdout
 
+    def test_a_run_is_told_everywhere(self, environment, monkeypatch):
+        monkeypatch.setattr(action, "_attempt", lambda *_: Ending(1, RUN))
+
+        code, stdout, _, written = ended(environment)
+
+        assert (code, written) == (1, action.outputs(Ending(1, RUN)))
+        assert stdout.splitlines() == list(action.log(Ending(1, RUN)))
+        assert Path(environment["GITHUB_STEP_SUMMARY"]).read_text() == summary.reconcile(RUN)
+
     def test_files_that_cannot_be_written_change_nothing_but_are_told(self, environment, tmp_path):
         gone = environment | {"INPUT_ENTRY": "", "GITHUB_STEP_SUMMARY": str(tmp_path / "gone" / "summary")}
 
@@ -334,7 +312,7 @@ class TestOutcome:
         assert "::error::input entry: it is required" in stdout
 
     def test_a_bug_is_called_one(self, environment, monkeypatch):
-        monkeypatch.setattr(action, "decide", lambda *_, **__: {}[HOSTILE])
+        monkeypatch.setattr(event, "decide", lambda *_, **__: {}[HOSTILE])
 
         code, stdout, progress, _ = ended(environment)
 
@@ -353,22 +331,10 @@ class TestOutcome:
 
 
 class TestLog:
-    @pytest.mark.parametrize(
-        ("run", "told"),
-        [
-            (RUN, "flux-system/apps: Deployment/grades/api is not ready BackOff (and 1 more failed"),
-            (
-                replace(RUN, outcomes=OUTCOMES[2:]),
-                "a guard held deletions back; to delete exactly these, run",
-            ),
-            (replace(RUN, interrupted=15), "interrupted: the next run completes the work"),
-            (replace(RUN, superseded=True), "superseded: a newer commit is deployed, or being deployed"),
-        ],
-    )
-    def test_the_error_is_one_line_that_says_why(self, run, told):
-        (error,) = [line for line in action.log(Ending(1, run)) if line.startswith("::")]
+    def test_the_error_is_one_line_that_says_why(self):
+        (error,) = [line for line in action.log(Ending(1, RUN)) if line.startswith("::")]
 
-        assert error.startswith(f"::error::{told}")
+        assert error.startswith("::error::flux-system/apps: Deployment/grades/api is not ready BackOff")
 
     def test_the_error_of_a_guard_names_the_digest(self):
         held = replace(RUN, outcomes=OUTCOMES[2:])
@@ -390,75 +356,3 @@ class TestLog:
             assert len(commands) == 1
             assert "%250A" in commands[0]
             assert all(len(line.splitlines()) < 2 for line in lines)
-
-
-class TestSummary:
-    def test_failures_come_first_and_held_prunes_say_how_to_let_them_through(self):
-        shown = action.summary(Ending(1, RUN))
-
-        assert shown.startswith("### ✗ Reconciled: `clusters/production`\n")
-        assert "#### ✗ `flux-system/apps`\n\n```text\nDeployment/grades/api is not ready\nBackOff\n" in shown
-        assert "2 objects of `flux-system/infra` were not deleted" in shown
-        assert "run again with `approve: 9f86d081884c7d65`" in shown
-        rows = [line for line in shown.splitlines() if line.startswith("| ")][1:]
-        assert rows == [
-            "| ✗ | `flux-system/apps` | failed | 1 configured |  |",
-            "| ○ | `flux-system/late` | blocked | by `flux-system/apps` |  |",
-            "| ✓ | `flux-system/infra` | ready | 1 created, 1 moved, 1 deleted, 1 unchanged | 12.3s |",
-        ]
-
-    def test_a_dry_run_says_so(self):
-        shown = action.summary(Ending(0, replace(RUN, outcomes=OUTCOMES[2:], dry_run=True)))
-
-        assert shown.startswith("### ✓ Dry run: ")
-        assert "nothing was written" in shown
-        assert "would not be deleted" in shown
-
-    def test_foreign_text_is_only_text(self):
-        unhealthy = Health(ref("Job", HOSTILE), Status.FAILED, HOSTILE)
-        failed = Outcome(HOSTILE, State.FAILED, (), HOSTILE, HOSTILE, (), (unhealthy,), (HOSTILE,))
-        blocked = Outcome(HOSTILE, State.BLOCKED, blocked_by=(HOSTILE,))
-        held = Held(HOSTILE, (ref(HOSTILE, HOSTILE),), HOSTILE, HOSTILE)
-        run = Run(HOSTILE, HOSTILE, HOSTILE, (failed, blocked), (held,), (HOSTILE,))
-        for ending in (Ending(1, run), Ending(2, error=HOSTILE, hint=HOSTILE)):
-            outside = outside_code(action.summary(ending))
-
-            for forged in ("all is well", "<!--", "</details>", "@somebody", "evil", "::", "\u202e", "\x1b"):
-                assert forged not in outside
-            rows = [line for line in outside.splitlines() if line.startswith("|")]
-            assert {row.count("|") for row in rows} <= {6}
-
-    @pytest.mark.parametrize("each", ["outcomes", "held", "warnings"])
-    def test_it_is_never_too_large_and_says_what_is_left_out(self, each):
-        names = [f"team/k{number:05}-{'x' * 200}" for number in range(9000)]
-        failed = replace(OUTCOMES[0], error="ü" * 1900)
-        many = {
-            "outcomes": tuple(replace(failed, kustomization=name) for name in names),
-            "held": tuple(replace(HELD, kustomization=name) for name in names),
-            "warnings": tuple(name * 3 for name in names),
-        }
-        run = replace(RUN, **{each: many[each]})
-
-        shown = action.summary(Ending(1, run))
-
-        assert 200_000 < len(shown.encode()) < action.SUMMARY_LIMIT
-        assert re.search(r"… and [\d,]+ more \w[\w ]+: the log has all of them\.", shown)
-        assert shown.count("```text\n") == shown.count("\n```\n")
-
-    def test_nothing_to_reconcile_is_no_empty_table(self):
-        assert "|" not in action.summary(Ending(0, Run("s", "e", "r")))
-
-
-def outside_code(markdown):
-    """What is left of Markdown without its fenced blocks and code spans, by CommonMark's rules."""
-    kept, fence = [], ""
-    for line in markdown.splitlines():
-        ticks = re.match("`{3,}", line)
-        if fence:
-            fence = "" if line.strip() == fence else fence
-        elif ticks:
-            fence = ticks[0]
-        else:
-            kept.append(re.sub(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", "", line))
-    assert not fence
-    return "\n".join(kept)

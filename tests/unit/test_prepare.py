@@ -47,7 +47,9 @@ def test_the_owner_labels_are_added_to_the_object_and_nowhere_else():
 
 
 def test_common_metadata_comes_last_and_so_beats_even_the_owner_labels():
-    made, _ = prepared(CONFIG, labels={"app": "b", f"{FLUX}/name": "z"}, annotations={"note": "c", "more": "d"})
+    made, _ = prepared(
+        CONFIG, labels={"app": "b", f"{FLUX}/name": "z"}, annotations={"note": "c", "more": "d"}
+    )
     assert made["metadata"]["labels"] == {**OWN, "app": "b", f"{FLUX}/name": "z"}
     assert made["metadata"]["annotations"] == {"note": "c", "more": "d"}
 
@@ -60,7 +62,9 @@ def test_without_common_metadata_annotations_stay():
 def test_one_label_that_is_no_string_costs_all_and_is_said():
     made, warnings = prepared("{kind: ConfigMap, metadata: {labels: {a: x, b: 1}}}", labels={"c": "y"})
     assert made["metadata"]["labels"] == {**OWN, "c": "y"}
-    assert warnings == ("ConfigMap/x loses all its labels, as it would in Flux: the value of b is not a string",)
+    assert warnings == (
+        "ConfigMap/x loses all its labels, as it would in Flux: the value of b is not a string",
+    )
 
 
 FIELDS = [
@@ -85,14 +89,14 @@ FIELDS = [
         id="somebody else's Secret is left as it is",
     ),
     pytest.param(
-        "{kind: Service, spec: {ports: [{port: 80}, {port: 53, protocol: UDP}, {port: 1, protocol: ''}, odd]}}",
+        "{kind: Service, spec: {ports: [{port: 80}, {port: 53, protocol: UDP}, {port: 1, protocol: ''}, z]}}",
         {"spec": {"ports": [{"port": 80, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"},
-                            {"port": 1, "protocol": "TCP"}, "odd"]}},
+                            {"port": 1, "protocol": "TCP"}, "z"]}},
         id="a Service's ports have a protocol",
     ),
     pytest.param("{kind: Service, spec: ~}", {"spec": None}, id="a Service without a spec"),
     pytest.param(
-        "{apiVersion: x.io/v1, kind: Service, spec: {ports: [{port: 80}]}}", {"spec": {"ports": [{"port": 80}]}},
+        "{apiVersion: x.io/v1, kind: Service, spec: {ports: [{x: 1}]}}", {"spec": {"ports": [{"x": 1}]}},
         id="somebody else's Service is left as it is",
     ),
 ]  # fmt: skip
@@ -104,7 +108,9 @@ def test_fields(text, expected):
     assert {name: made.get(name) for name in expected} == expected
 
 
-POD = """{containers: [{ports: [{containerPort: 80}]}, {name: b}, odd], initContainers: [{ports: [{x: 1}]}]}"""
+POD = (
+    """{containers: [{ports: [{containerPort: 80}]}, {name: b}, odd], initContainers: [{ports: [{x: 1}]}]}"""
+)
 WITH_PROTOCOLS = {
     "containers": [{"ports": [{"containerPort": 80, "protocol": "TCP"}]}, {"name": "b"}, "odd"],
     "initContainers": [{"ports": [{"x": 1, "protocol": "TCP"}]}],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import MappingProxyType
 
 import pytest
@@ -47,23 +48,23 @@ JUDGED = [
     pytest.param(owned(), {}, Verdict.DELETE, "", id="ours, unmarked and the one we recorded goes"),
     pytest.param(owned(), {"uid": ""}, Verdict.DELETE, "", id="without a recorded uid the label decides"),
     pytest.param(None, {}, Verdict.GONE, "already gone", id="what is gone leaves the inventory"),
-    pytest.param(owned(uid="2"), {}, Verdict.GONE, "another object has its name", id="a new object of the name"),
+    pytest.param(owned(uid="2"), {}, Verdict.GONE, "another object has its name", id="a new object"),
     pytest.param(
         owned(), {"desired": ["1"]}, Verdict.GONE, "desired under another kind", id="the same object renamed"
     ),
     pytest.param(live(uid="1"), {}, Verdict.GONE, "belongs to nobody", id="without labels it is nobody's"),
     pytest.param(
-        owned({f"{FLUX}/name": "web"}), {}, Verdict.GONE, "belongs to flux-system/web", id="another one took it"
+        owned({f"{FLUX}/name": "web"}), {}, Verdict.GONE, "belongs to flux-system/web", id="another took it"
     ),
     pytest.param(
-        owned({f"{FLUX}/namespace": "team"}), {}, Verdict.GONE, "belongs to team/apps", id="another namespace's"
+        owned({f"{FLUX}/namespace": "team"}), {}, Verdict.GONE, "belongs to team/apps", id="another space's"
     ),
     pytest.param(
         owned(), {"protected": [REF]}, Verdict.KEEP, "kustodian's own state", id="our own state stays"
     ),
     pytest.param(owned(), {"bootstrap": True}, Verdict.KEEP, "Flux's own installation", id="Flux stays"),
     pytest.param(
-        owned(uid="2"), {"protected": [REF]}, Verdict.KEEP, "own state", id="our own state stays, whatever uid"
+        owned(uid="2"), {"protected": [REF]}, Verdict.KEEP, "own state", id="own state, any uid"
     ),
     *(
         pytest.param(
@@ -75,7 +76,7 @@ JUDGED = [
                               ("ssa", "Ignore"), ("ssa", "ignore")]
     ),
     pytest.param(
-        owned(annotations={f"{FLUX}/ssa": "IfNotPresent"}), {}, Verdict.DELETE, "", id="IfNotPresent is pruned"
+        owned(annotations={f"{FLUX}/ssa": "IfNotPresent"}), {}, Verdict.DELETE, "", id="IfNotPresent"
     ),
     pytest.param(owned(annotations={f"{FLUX}/prune": "enabled"}), {}, Verdict.DELETE, "", id="another value"),
 ]  # fmt: skip
@@ -95,11 +96,17 @@ META = st.dictionaries(KEYS, WORDS)
 UIDS = st.sampled_from(["", "1", "2"])
 
 
-@given(META, META, st.booleans(), UIDS, UIDS, st.sets(UIDS), st.booleans(), st.booleans())
-def test_nothing_is_deleted_but_what_is_ours_unmarked_and_the_very_object(  # noqa: PLR0913 -- drawn
-    labels, annotations, ours, recorded, uid, desired, safe, bootstrap
+@given(
+    META | META.map(lambda labels: {**labels, **OWNER}),
+    META,
+    st.tuples(UIDS, UIDS, st.sets(UIDS)),
+    st.booleans(),
+    st.booleans(),
+)
+def test_nothing_is_deleted_but_what_is_ours_unmarked_and_the_very_object(
+    labels, annotations, uids, safe, bootstrap
 ):
-    labels = {**labels, **OWNER} if ours else labels
+    recorded, uid, desired = uids
     manifest = live(labels=labels, annotations=annotations, uid=uid)
     protected = [] if safe else [REF]
     found = verdict(manifest, uid=recorded, desired=desired, protected=protected, bootstrap=bootstrap)
@@ -160,9 +167,7 @@ def test_a_digest_is_the_same_in_every_release_and_order():
     assert approval("other", refs) != approval("limit", refs) != approval("limit", refs[:2])
 
 
-STALE = st.dictionaries(
-    st.sampled_from(["n/a", "n/b", "n/c"]), st.integers(0, 20), max_size=3
-)
+STALE = st.dictionaries(st.sampled_from(["n/a", "n/b", "n/c"]), st.integers(0, 20), max_size=3)
 
 
 @given(STALE, st.sets(st.sampled_from(["n/a", "n/b", "n/c"])), st.integers(0, 80), st.integers(0, 30))
@@ -276,3 +281,53 @@ def test_a_stopped_run_deletes_no_further_kind(pool):
     done = delete([stale(CONFIG), stale(DEPLOYMENT)], cluster, pool, deletion_order, lambda: next(stops))
     assert cluster.writes == ["DELETE Deployment/apps/d"]
     assert done.gone == {ResourceRef.of(DEPLOYMENT)}
+
+
+class Departure:
+    """An observer of what leaves; it is its own clock, and each look takes as long as it may."""
+
+    def __init__(self, *looks):
+        self.looks, self.elapsed, self.closed = list(looks), 0.0, False
+
+    @contextmanager
+    def observe(self, refs):
+        yield self
+        self.closed = True
+
+    def monotonic(self):
+        return self.elapsed
+
+    def changed(self, timeout):
+        self.elapsed += timeout
+        return self.looks.pop(0) if self.looks else {}
+
+
+OTHER = ResourceRef("apps", "y", "", "ConfigMap", "v1")
+HELD = live(uid="1", finalizers=["x.io/cleanup", "x.io/backup"])
+WAITS = [
+    pytest.param([{REF: None, OTHER: None}], {}, 1, id="until all are gone, and no longer"),
+    pytest.param([{REF: None}, {}, {OTHER: None}], {}, 3, id="for the last one"),
+    pytest.param([{REF: live(uid="new"), OTHER: None}], {}, 1, id="not for a new object of the name"),
+    pytest.param(
+        [{REF: HELD, OTHER: None}], {REF: "it waits for its finalizers: x.io/cleanup, x.io/backup"}, 5,
+        id="in vain for what a finalizer holds",
+    ),
+    pytest.param(
+        [{REF: {**live(uid="1"), "spec": {"finalizers": ["kubernetes"]}}, OTHER: None}],
+        {REF: "it waits for its finalizers: kubernetes"}, 5, id="in vain for a Namespace that is emptied",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("looks", "left", "elapsed"), WAITS)
+def test_a_deletion_is_waited_for(looks, left, elapsed):
+    world = Departure(*looks)
+    uids = {REF: "1", OTHER: "2"}
+    assert wait_until_gone(uids, world, world, timeout=5, stopped=lambda: False) == left
+    assert (world.elapsed, world.closed) == (elapsed, True)
+
+
+def test_a_stopped_run_waits_for_no_deletion():
+    world = Departure()
+    assert list(wait_until_gone({REF: "1"}, world, world, timeout=5, stopped=lambda: True)) == [REF]
+    assert world.elapsed == 0

@@ -178,7 +178,10 @@ PROBLEMS = [
     (spec("sourceRef: fleet"), "sourceRef is not an object"),
     (spec("sourceRef: {name: x}"), "spec.sourceRef.kind is missing"),
     (spec("sourceRef: {kind: GitRepository}"), "spec.sourceRef.name is missing"),
-    (spec("sourceRef: {kind: HelmRepository, name: x}"), "kind is 'HelmRepository', not one of GitRepository"),
+    (
+        spec("sourceRef: {kind: HelmRepository, name: x}"),
+        "kind is 'HelmRepository', not one of GitRepository",
+    ),
     (spec("dependsOn: apps"), "dependsOn is not a list of objects"),
     (spec("dependsOn: [apps]"), "dependsOn is not a list of objects"),
     (spec("dependsOn: [{namespace: x}]"), "an entry of dependsOn has no name"),
@@ -194,7 +197,10 @@ PROBLEMS = [
         spec("postBuild: {substituteFrom: [{kind: Pod, name: x}]}"),
         "kind is 'Pod', not one of ConfigMap, Secret",
     ),
-    (spec("postBuild: {substituteFrom: [{kind: Secret}]}"), "an entry of substituteFrom has no kind or no name"),
+    (
+        spec("postBuild: {substituteFrom: [{kind: Secret}]}"),
+        "an entry of substituteFrom has no kind or no name",
+    ),
     (spec("postBuild: {substituteFrom: [{name: x}]}"), "an entry of substituteFrom has no kind or no name"),
     (spec("postBuild: {substituteFrom: [{kind: Secret, name: x, optional: 'yes'}]}"), "optional is 'yes'"),
     (spec("commonMetadata: {labels: {a: true}}"), "labels: the value of a is not a string"),
@@ -261,7 +267,9 @@ def test_a_duration_in_seconds(text, expected):
     assert seconds(text) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("text", ["", "10", "m", "1d", "-1m", "+1m", "1 m", "1m ", "1us", ".5h", "1.h", "1h\n"])
+@pytest.mark.parametrize(
+    "text", ["", "10", "m", "1d", "-1m", "+1m", "1 m", "1m ", "1us", ".5h", "1.h", "1h\n"]
+)
 def test_what_is_no_duration(text):
     with pytest.raises(ValueError, match="is not a duration"):
         seconds(text)

@@ -20,7 +20,7 @@ SOURCE = ResourceRef("flux-system", "fleet", "source.toolkit.fluxcd.io", "GitRep
 
 def apps(sources="", substitute=None):
     """`sources` are like `ConfigMap/a Secret/b?`, the mark for optional."""
-    named = [text.rstrip("?").split("/") + [text.endswith("?")] for text in sources.split()]
+    named = [[*text.rstrip("?").split("/"), text.endswith("?")] for text in sources.split()]
     post_build = {
         "substitute": substitute or {},
         "substituteFrom": [{"kind": k, "name": n, "optional": optional} for k, n, optional in named],
@@ -149,7 +149,12 @@ def test_the_desired_state_comes_first_and_its_producer_is_remembered():
 MARKERS = [
     (where, f"{FLUX}/{marker}", value)
     for where in ("labels", "annotations")
-    for marker, value in [("ssa", "IfNotPresent"), ("ssa", "Merge"), ("ssa", "ignore"), ("reconcile", "disabled")]
+    for marker, value in [
+        ("ssa", "IfNotPresent"),
+        ("ssa", "Merge"),
+        ("ssa", "ignore"),
+        ("reconcile", "disabled"),
+    ]
 ]
 
 
@@ -175,7 +180,9 @@ def test_what_a_kustomization_reads_of_itself_is_taken_before_substitution_with_
     made = found(apps("ConfigMap/a"), produced=produced, raw=config({"n": "before"}))
     assert made.values == {"n": "before"}
     assert made.producers == frozenset()
-    assert made.warnings[0].startswith("ConfigMap/flux-system/a is produced by the Kustomization that reads it")
+    assert made.warnings[0].startswith(
+        "ConfigMap/flux-system/a is produced by the Kustomization that reads it"
+    )
     assert found(apps("ConfigMap/a"), produced=produced).missing != ()
 
 

@@ -1,0 +1,64 @@
+"""Events: which of them deploy, which only preview, and which are refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from runner import event
+from runner.errors import UsageError
+from runner.event import Mode
+
+
+class TestDecision:
+    @pytest.mark.parametrize(
+        ("name", "payload", "dry_run", "expected"),
+        [
+            ("push", {"ref": "refs/heads/main", "deleted": False, "after": "3f" * 20}, False, Mode.DEPLOY),
+            ("push", {"ref": "refs/heads/main", "deleted": False}, True, Mode.PREVIEW),
+            ("push", {"ref": "refs/heads/x", "deleted": True, "after": "0" * 40}, False, Mode.NOTHING),
+            ("push", {"ref": "refs/tags/v1", "deleted": True, "head_commit": None}, True, Mode.NOTHING),
+            ("workflow_dispatch", {"inputs": None}, False, Mode.DEPLOY),
+            ("workflow_dispatch", {}, True, Mode.PREVIEW),
+            ("pull_request", {"action": "opened", "number": 7}, False, Mode.PREVIEW),
+            ("pull_request", {"action": "closed"}, True, Mode.PREVIEW),
+            ("merge_group", {"action": "checks_requested"}, False, Mode.PREVIEW),
+            ("schedule", {"schedule": "0 * * * *"}, True, Mode.PREVIEW),
+            ("issue_comment", {}, True, Mode.PREVIEW),
+        ],
+    )
+    def test_it_decides_what_a_run_may_do(self, name, payload, dry_run, expected):
+        assert event.decide(name, payload, dry_run=dry_run)[0] is expected
+
+    @pytest.mark.parametrize("name", ["schedule", "issue_comment", "release", "workflow_run"])
+    def test_others_are_refused_by_name(self, name):
+        with pytest.raises(UsageError, match=f"^event {name} ") as caught:
+            event.decide(name, {}, dry_run=False)
+        assert "dry-run: true" in caught.value.hint
+
+    @pytest.mark.parametrize("dry_run", [True, False])
+    def test_pull_request_target_is_refused_whatever_else_is_said(self, dry_run):
+        with pytest.raises(UsageError, match="secrets"):
+            event.decide("pull_request_target", {}, dry_run=dry_run)
+
+    @pytest.mark.parametrize("dry_run", [True, False])
+    def test_a_preview_of_a_change_says_that_it_is_one(self, dry_run):
+        mode, note = event.decide("pull_request", {}, dry_run=dry_run)
+
+        assert (mode, note) == (Mode.PREVIEW, "pull_request: this is a preview, nothing is written")
+
+    def test_a_deploy_needs_no_words(self):
+        assert event.decide("push", {}, dry_run=False) == (Mode.DEPLOY, "")
+
+    def test_no_event_at_all_is_named_too(self):
+        with pytest.raises(UsageError, match=r"^GITHUB_EVENT_NAME is not set$"):
+            event.decide("", {}, dry_run=False)
+
+
+class TestPayload:
+    def test_an_object_is_one(self):
+        assert event.payload({"deleted": True}, "event.json") == {"deleted": True}
+
+    @pytest.mark.parametrize("document", [None, [], "push", 1, True])
+    def test_anything_else_is_refused_with_its_origin(self, document):
+        with pytest.raises(UsageError, match=r"^event\.json is no event"):
+            event.payload(document, "event.json")
