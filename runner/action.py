@@ -247,7 +247,7 @@ def kubeconfig(inputs: Inputs) -> Iterator[str]:
             )
         yield ""
     elif content := _content(given):
-        with tempfile.TemporaryDirectory(prefix="kustodian-") as directory:
+        with tempfile.TemporaryDirectory(prefix="kubeconfig-") as directory:
             path = Path(directory) / "kubeconfig"
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123
                 file.write(content)

@@ -250,6 +250,16 @@ def test_what_only_the_cluster_has_is_asked_last_and_unknown_without_it(walk):
     assert (unknown.objects[0]["data"], unknown.ok, unknown.final) == ({"value": "$who"}, True, False)
 
 
+def test_what_is_malformed_only_while_a_variable_is_unknown_is_not(walk):
+    files = {
+        "production": [ks("team", **reading("live"))],
+        "team": [ks("web", deletionPolicy="$policy")],
+        "web": [],
+    }
+    fleet = walk(Tree(files, cluster={"live": config("live", policy="Orphan")}))
+    assert fleet.units["flux-system/web"].kustomization.deletes is False
+
+
 def test_variables_that_grow_in_a_circle_are_an_error(walk):
     files = {
         "production": [ks("a", **reading("second")), ks("b", **reading("first"))],

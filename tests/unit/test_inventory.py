@@ -37,6 +37,11 @@ IDS = [
         "n_a_b__c_example.com_Thing",
         id="underscores in the name of anything else stay",
     ),
+    pytest.param(
+        ResourceRef("n", "a:b", "example.com", "Thing", "v1"),
+        "n_a:b_example.com_Thing",
+        id="and so do colons",
+    ),
 ]
 
 

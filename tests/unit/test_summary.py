@@ -111,7 +111,10 @@ class TestVerdict:
         [
             (
                 RUN,
-                "flux-system/apps: Deployment/grades/api is not ready BackOff (and 1 more failed or are blocked)",
+                (
+                    "flux-system/apps: Deployment/grades/api is not ready BackOff "
+                    "(and 1 more failed or are blocked)"
+                ),
             ),
             (
                 replace(RUN, outcomes=OUTCOMES[2:]),
