@@ -116,8 +116,8 @@ def _stage(manifest: Manifest) -> int:
     return 1 if kind.endswith("Class") else 2
 
 
-def _order(ref: ResourceRef) -> tuple[tuple[int, str, str], str, str]:
-    """Rank (kinds that Flux does not name come between, by group and kind), namespace, name."""
+def _order(ref: ResourceRef) -> tuple[tuple[int, str, str], str, str, str]:
+    """Rank (kinds that Flux does not name come between, by group and kind), namespace, name, group."""
     rank = _RANK.get(ref.kind, len(FIRST))
     named = ref.kind in _RANK
-    return ((rank, "" if named else ref.group, "" if named else ref.kind), ref.namespace, ref.name)
+    return ((rank, "" if named else ref.group, "" if named else ref.kind), ref.namespace, ref.name, ref.group)

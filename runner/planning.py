@@ -213,7 +213,7 @@ def _left_alone(made: Session, ours: Mapping[str, Record]) -> Iterable[str]:
     for id_, record in sorted(ours.items()):
         if id_ not in made.units and id_ not in made.gone:
             parent = record.parent or "nobody"
-            yield f"{id_} is not rendered any more, but {parent} does not prune: its objects are left alone"
+            yield f"{id_} is not rendered any more, but {parent} does not let go of it; it is left alone"
 
 
 def _held(made: Session, ours: Mapping[str, Record]) -> dict[str, tuple[Held, ...]]:
@@ -235,7 +235,8 @@ def _held(made: Session, ours: Mapping[str, Record]) -> dict[str, tuple[Held, ..
     blind = made.blind
     if blind:
         more = f" and {len(blind) - REPORTED} more" if len(blind) > REPORTED else ""
-        reason = f"{', '.join(blind[:REPORTED])}{more} cannot be rendered in full, so it is not known what is wanted"
+        names = f"{', '.join(blind[:REPORTED])}{more}"
+        reason = f"{names} cannot be rendered in full, so it is not known what is wanted"
         return {k: (Held(k, tuple(e.ref for e in entries), reason),) for k, entries in sorted(stale.items())}
     held = prune.guard(
         stale,

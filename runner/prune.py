@@ -187,7 +187,11 @@ def wait_until_gone(
 
 def _holding(live: Manifest) -> str:
     finalizers: Any = live["metadata"].get("finalizers") or (live.get("spec") or {}).get("finalizers") or []
-    return f"it waits for its finalizers: {', '.join(map(str, finalizers))}" if finalizers else "terminating"
+    return (
+        f"it waits for its finalizers: {', '.join(map(str, finalizers))}"
+        if finalizers
+        else "it is still terminating"
+    )
 
 
 def _delete(ref: ResourceRef, uid: str, cluster: Cluster) -> str:

@@ -13,7 +13,7 @@ import hmac
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -146,10 +146,7 @@ def _plain(record: Record) -> dict[str, Any]:
         "entry": record.entry,
         "parent": record.parent,
         "manifest": record.manifest,
-        "inventory": [
-            {"id": inventory.encode(e.ref), "v": e.ref.version, **({"uid": e.uid} if e.uid else {})}
-            for e in sorted(record.inventory.values(), key=lambda e: e.ref)
-        ],
+        "inventory": [_plain_entry(e) for e in sorted(record.inventory.values(), key=lambda e: e.ref)],
         "digest": record.digest,
         "shownDigest": record.shown_digest,
         "state": record.state,
@@ -168,6 +165,22 @@ def _plain(record: Record) -> dict[str, Any]:
     }
 
 
+def _plain_entry(entry: Entry) -> dict[str, str]:
+    """Flux's id and version; and the name, in the one case where the id does not give it back."""
+    ref = entry.ref
+    plain = {"id": inventory.encode(ref), "v": ref.version}
+    if entry.uid:
+        plain["uid"] = entry.uid
+    if inventory.decode(plain["id"], ref.version) != ref:
+        plain["name"] = ref.name
+    return plain
+
+
+def _ref(plain: Mapping[str, str]) -> ResourceRef:
+    ref = inventory.decode(plain["id"], plain["v"])
+    return replace(ref, name=plain["name"]) if "name" in plain else ref
+
+
 def _record(plain: Mapping[str, Any]) -> Record:
     deployment = plain["deployment"]
     return Record(
@@ -176,10 +189,7 @@ def _record(plain: Mapping[str, Any]) -> Record:
         entry=plain["entry"],
         parent=plain["parent"],
         manifest=plain["manifest"],
-        inventory=inventory.of(
-            Entry(inventory.decode(entry["id"], entry["v"]), entry.get("uid", ""))
-            for entry in plain["inventory"]
-        ),
+        inventory=inventory.of(Entry(_ref(entry), entry.get("uid", "")) for entry in plain["inventory"]),
         digest=plain["digest"],
         shown_digest=plain["shownDigest"],
         state=plain["state"] and State(plain["state"]),

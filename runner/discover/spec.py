@@ -96,7 +96,7 @@ def parse(manifest: Manifest) -> Kustomization:
         wait=reader.flag(spec, "wait"),
         suspend=reader.flag(spec, "suspend"),
         interval=interval,
-        timeout=reader.duration(spec, "timeout") or max(interval - _NO_TIMEOUT, _NO_TIMEOUT),
+        timeout=reader.timeout(spec, interval),
         deletion_policy=DeletionPolicy(
             reader.choice(spec, "deletionPolicy", tuple(DeletionPolicy)) or DeletionPolicy.MIRROR_PRUNE
         ),
@@ -195,6 +195,13 @@ class _Reader:
         except ValueError as exc:
             self.problem(f"spec.{field}: {exc}")
             return 0.0
+
+    def timeout(self, spec: Mapping[str, Any], interval: float) -> float:
+        """Honoured as written; without one the interval less half a minute, as in Flux."""
+        self.duration(spec, "retryInterval")  # of no use here, but a wrong one is wrong
+        if spec.get("timeout") is None:
+            return max(interval - _NO_TIMEOUT, _NO_TIMEOUT)
+        return self.duration(spec, "timeout")
 
     def each(
         self, where: Mapping[str, Any], field: str, read: Callable[[Mapping[str, Any]], T]

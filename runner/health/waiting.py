@@ -64,8 +64,8 @@ def wait(  # noqa: PLR0913  # every option is a promise to one caller, and has t
 
     `overrides` judges in place of the live object, which is then not observed; for a given object it
     answers always or never. `cancelled` ends the wait when it says so. Both are asked again several
-    times a second for as long as they matter. `listener` is told what is still being waited for, whenever that
-    changes. Raises ClusterError when the observation does.
+    times a second for as long as they matter. `listener` is told what is still being waited for,
+    whenever that changes. Raises ClusterError when the observation does.
     """
     watch = _Watch(tuple(sorted(set(refs))), clock, frozenset(jobs_with_ttl), overrides)
     if not watch.refs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.model import Change, Leaf, Manifest, Outcome, ResourceRef, Run
+from runner.model import Change, Manifest, Outcome, ResourceRef
 from runner.rendered import Problem
 
 

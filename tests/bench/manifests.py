@@ -12,6 +12,7 @@ from tests.e2e.harness import ENTRY, Repository
 Manifest = dict[str, Any]
 
 FLUX_NAMESPACE = "flux-system"
+WAIT = {"wait": True, "timeout": "5m"}
 _IMAGE = "registry.example/app:1"
 
 
@@ -73,23 +74,27 @@ def fleet(repository: Repository, target: str, units: int) -> None:
     """Kustomizations side by side, each with an application of its own."""
     repository.write(f"{ENTRY}/namespace.yaml", namespace(target))
     for name in names(units):
-        spec = {"wait": True, "timeout": "5m"}
-        repository.write(f"{ENTRY}/{name}.yaml", kustomization(FLUX_NAMESPACE, name, f"apps/{name}", **spec))
-        repository.write(f"apps/{name}/app.yaml", *application(target, name))
-        repository.write(f"apps/{name}/kustomization.yaml", {"resources": ["app.yaml"]})
+        _unit(
+            repository, kustomization(FLUX_NAMESPACE, name, f"apps/{name}", **WAIT), application(target, name)
+        )
     repository.commit()
 
 
-def chain(repository: Repository, target: str, units: int) -> None:
-    """Kustomizations one after the other, each with a Deployment whose pod has to become ready."""
+def chain(repository: Repository, target: str, units: int, others: int) -> None:
+    """Kustomizations one after the other, each with a Deployment whose pod has to become ready.
+
+    The others stand beside it, like those of a fleet, and depend on nothing.
+    """
     repository.write(f"{ENTRY}/namespace.yaml", namespace(target))
     before = ""
     for name in names(units):
         needs = {"dependsOn": [{"name": before}]} if before else {}
-        spec = {"wait": True, "timeout": "5m", **needs}
-        repository.write(f"{ENTRY}/{name}.yaml", kustomization(target, name, f"apps/{name}", **spec))
-        repository.write(f"apps/{name}/app.yaml", deployment(target, name, 1))
+        link = kustomization(target, name, f"apps/{name}", **WAIT, **needs)
+        _unit(repository, link, [deployment(target, name, 1)])
         before = name
+    for name in names(others):
+        other = f"other-{name}"
+        _unit(repository, kustomization(target, other, f"apps/{other}", **WAIT), application(target, other))
     repository.commit()
 
 
@@ -102,6 +107,13 @@ def kustomization(namespace: str, name: str, path: str, **spec: object) -> Manif
         name,
         spec={"interval": "10m", "path": f"./{path}", "prune": True, "sourceRef": source, **spec},
     )
+
+
+def _unit(repository: Repository, kustomization: Manifest, objects: list[Manifest]) -> None:
+    name = kustomization["metadata"]["name"]
+    repository.write(f"{ENTRY}/{name}.yaml", kustomization)
+    repository.write(f"apps/{name}/app.yaml", *objects)
+    repository.write(f"apps/{name}/kustomization.yaml", {"resources": ["app.yaml"]})
 
 
 def _object(version: str, kind: str, namespace: str, name: str, **rest: object) -> Manifest:

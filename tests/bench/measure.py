@@ -15,6 +15,8 @@ from typing import Self
 
 PROC = Path("/proc")
 SAMPLE_SECONDS = 0.1
+LIMIT_SECONDS = 900.0
+"""After which a process counts as hanging."""
 _ERROR_LINES = 15
 
 
@@ -37,17 +39,20 @@ def run(argv: Sequence[str | Path], *, watch_memory: bool = True) -> Usage:
     """Run a command to its end.
 
     Raises:
-        BenchError: it failed.
+        BenchError: it failed, or did not end.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         begun = time.perf_counter()
         child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        limit = threading.Timer(LIMIT_SECONDS, child.kill)
+        limit.start()
         try:
             with _Memory(child.pid, watch=watch_memory) as memory:
                 _, status, used = os.wait4(child.pid, 0)
             wall = time.perf_counter() - begun
             child.returncode = os.waitstatus_to_exitcode(status)
         finally:
+            limit.cancel()
             child.kill()  # does nothing once it has ended
         out.seek(0)
         err.seek(0)

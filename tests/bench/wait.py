@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +17,9 @@ from tests.bench.measure import BenchError, run
 from tests.bench.table import SPREAD, note, spread, table, times
 from tests.bench.world import Run, World, fresh
 
+OTHERS = 5
+"""Kustomizations beside the chain, for each of its links."""
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -28,35 +31,43 @@ class Chain:
 
 def bench(units: int, repeats: int) -> None:
     """Print what waiting takes."""
+    others = OTHERS * units
+    peer_runs = repeats if peers.kubectl() else 0
     with fresh() as world:
         _warm_up(world)
-        loop = [s for number in range(repeats) for s in _bare(world, f"bare-{number}", units)]
-        runs = [_reconcile(world, f"chain-{number}", units) for number in range(repeats)]
-        theirs = [
-            s
-            for number in range(repeats if peers.kubectl() else 0)
-            for s in _kubectl(world, f"peer-{number}", units)
-        ]
-    chains = [_measured(each, units) for each in runs]
-    hops = [hop for each in chains for hop in each.hops]
-    links = [link for each in chains for link in each.links]
-    middle = statistics.median(links)
-    rows = [
-        ("kustodian: hop, ready to next start", str(len(hops)), *spread(hops, 0, 1000), ""),
-        ("kustodian: link, start to ready", str(len(links)), *spread(links, 0, 1000), ""),
-        _row("bare loop: apply and watch", loop, middle),
-    ]
+        loop = _flat(_bare(world, f"bare-{number}", units) for number in range(repeats))
+        alone = [_reconcile(world, f"chain-{number}", units, 0) for number in range(repeats)]
+        theirs = _flat(_kubectl(world, f"peer-{number}", units) for number in range(peer_runs))
+        beside = [_reconcile(world, f"beside-{number}", units, others) for number in range(repeats)]
+    among = f"among {others} others"
+    rows = [*_rows("alone", alone, units), *_rows(among, beside, units)]
+    middle = statistics.median(_flat(_measured(run, units).links for run in alone))
+    rows.append(_row("bare loop: apply and watch", loop, middle))
     if theirs:
         rows.append(_row("kubectl: apply, rollout status", theirs, middle))
     table(
-        f"wait: a chain of {units} Kustomizations with a Deployment of one replica, {len(runs)} runs",
+        f"wait: a chain of {units} Kustomizations with a Deployment of one replica, {repeats} runs of each",
         ("", "samples", *(f"{each} ms" for each in SPREAD), "× our link"),
         rows,
     )
-    whole = [each.usage.wall for each in runs]
-    note("whole run, s: min {}, median {}, max {}".format(*spread(whole)))
+    for what, runs in (("alone", alone), (among, beside)):
+        least, median, most = spread([each.usage.wall for each in runs])
+        note(f"whole run, {what}, s: min {least}, median {median}, max {most}")
     if not theirs:
         note("no peer on PATH (kubectl)")
+
+
+def _flat(groups: Iterable[Iterable[float]]) -> list[float]:
+    return [each for group in groups for each in group]
+
+
+def _rows(what: str, runs: Sequence[Run], units: int) -> list[tuple[str, ...]]:
+    chains = [_measured(each, units) for each in runs]
+    hops, links = _flat(each.hops for each in chains), _flat(each.links for each in chains)
+    return [
+        (f"kustodian {what}: hop, ready to next start", str(len(hops)), *spread(hops, 0, 1000), ""),
+        (f"kustodian {what}: link, start to ready", str(len(links)), *spread(links, 0, 1000), ""),
+    ]
 
 
 def _row(label: str, samples: Sequence[float], ours: float) -> tuple[str, ...]:
@@ -79,9 +90,10 @@ def _moment(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def _reconcile(world: World, name: str, units: int) -> Run:
+def _reconcile(world: World, name: str, units: int, others: int) -> Run:
     repository = world.repository(name)
-    manifests.chain(repository, name, units)
+    manifests.chain(repository, name, units, others)
+    world.settle()
     return world.reconcile(repository, home=name)
 
 

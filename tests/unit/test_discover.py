@@ -52,12 +52,15 @@ class Tree:
     cluster: dict[str, dict] | None = None
     hides: dict[str, str] = field(default_factory=dict)
     renders: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
 
     def offline(self):
         return replace(self, cluster=None)
 
     def resolve(self, k, desired):
         def live(source):
+            if self.cluster is not None:
+                self.asked.append(source.name)
             return NotRead.NOT_READ if self.cluster is None else self.cluster.get(source.name)
 
         return resolve(k, desired, live, lambda _: None)
@@ -224,7 +227,9 @@ def test_what_another_renders_settles_its_variables_in_rounds(walk):
         "a": [config("second", two="$one-2")],
         "b": [config("end", value="$two-3")],
     }  # fmt: skip
-    fleet = walk(Tree(files, cluster={}))
+    tree = Tree(files, cluster={})
+    fleet = walk(tree)
+    assert tree.asked == [], "the cluster is not asked for what the desired state has"
     assert fleet.units["flux-system/b"].objects[0]["data"] == {"value": "1-2-3"}
     assert fleet.units["flux-system/b"].rendering.variables.producers == {"flux-system/a"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -155,7 +156,7 @@ def test_the_children_of_one_that_is_gone_are_left_alone_when_it(plan, spec):
     assert session.gone.keys() == {"flux-system/old"}
     (warning,) = session.warnings
     assert warning.startswith(
-        "flux-system/child is not rendered any more, but flux-system/old does not prune"
+        "flux-system/child is not rendered any more, but flux-system/old does not let go of it"
     )
 
 
@@ -167,13 +168,16 @@ def test_nothing_is_gone_while_its_parent_does_not_prune_or_is_out_of_scope(plan
     assert plan(FILES, old).gone.keys() == {"flux-system/old"}
 
 
-@pytest.mark.parametrize(
+SILENT = pytest.mark.parametrize(
     "production",
     [
         pytest.param([ks("web", suspend=True)], id="suspended"),
         pytest.param([ks("web", path="./z")], id="broken"),
     ],
 )
+
+
+@SILENT
 def test_the_children_of_one_that_is_silent_go_on_by_their_recorded_specs(plan, production):
     files = {"production": production, "child": [config("c")], "deep": [config("d")]}
     child = record("child", "c", parent="flux-system/web")
@@ -181,6 +185,14 @@ def test_the_children_of_one_that_is_silent_go_on_by_their_recorded_specs(plan, 
     assert session.gone.keys() == {"flux-system/deep"}, "its parent renders, and does not have it"
     assert session.units["flux-system/child"].parent == "flux-system/web"
     assert session.owners[ref("c")] == "flux-system/child"
+
+
+@SILENT
+def test_the_child_of_one_that_is_silent_is_not_gone_even_when_its_spec_is_not_on_record(plan, production):
+    child = replace(record("child", "c", parent="flux-system/web"), manifest={})
+    session = plan({"production": production}, child)
+    assert (session.gone, session.held_prunes) == ({}, {})
+    assert "flux-system/child" not in session.units
 
 
 def test_somebody_elses_records_are_no_business_of_ours(plan):

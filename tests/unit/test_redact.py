@@ -81,6 +81,7 @@ SCRUBBED = [
     pytest.param("hunter22 hunter2", ["hunter2", "hunter22"], "‹hidden› ‹hidden›", id="the longest first"),
     pytest.param("abc", ["abc", ""], "abc", id="not what is too short to be a secret"),
     pytest.param("key hunter2.", ["hunter2\n"], "key ‹hidden›.", id="without the line break at its end"),
+    pytest.param("key hunter2.", [" hunter2\t"], "key ‹hidden›.", id="without the space around it"),
     pytest.param("key: -BEGIN-abc-END-", ["-BEGIN-\nabc\n-END-\n"], "key: ‹hidden›", id="in one line"),
     pytest.param('Invalid value: "a\\"bcd"', ['a"bcd'], 'Invalid value: "‹hidden›"', id="in quotes"),
     pytest.param('Invalid value: "a\\nbcd"', ["a\nbcd"], 'Invalid value: "‹hidden›"', id="with escapes"),

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from runner.model import Leaf
-from runner.report import clean, style, views
+from runner.report import clean, style
 
 _WIDEST = 72
 _COLUMNS = ("NAMESPACE", "NAME", "STATE", "REVISION", "OBJECTS", "CHANGED", "MESSAGE")
