@@ -132,7 +132,7 @@ class FakeCluster:
             return Applied(copy.deepcopy(merged), self.warnings.get(ref, ()))
 
     def patch(self, ref: ResourceRef, operations: Sequence[Mapping[str, object]]) -> Manifest:
-        raise NotImplementedError
+        raise AssertionError(f"{ref}: this fake takes no JSON patch, but was sent {operations}")
 
     def create(self, manifest: Manifest) -> Manifest:
         ref = ResourceRef.of(manifest)

@@ -165,12 +165,12 @@ def test_every_way_to_clone_gives_one_identity(repo, url):
         ("https://u:s3cr3t@git.test:port/acme", "git.test/acme"),
         ("file:///srv/fleet.git", "/srv/fleet"),
         ("/srv/fleet/.git", "/srv/fleet"),
-        ("../other", "/work/other"),
-        ("./a:b", "/work/here/a:b"),
+        ("../other", "/srv/other"),
+        ("./a:b", "/srv/here/a:b"),
     ],
 )
 def test_identity_of_unusual_urls(url, identity):
-    assert repository_id(url, Path("/work/here")) == identity
+    assert repository_id(url, Path("/srv/here")) == identity
 
 
 def test_the_same_repository_in_every_spelling(repo):

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from typing import IO
 from runner.clients.kustomize import toolchain
 from tests.e2e.image import base
 
+_PAUSE = threading.Event()  # is never set
 STARTS_WITHIN = 30.0
 _NEEDED = ("docker", "dockerd", "debootstrap", "iptables", "setsid", "tar", "chroot")
 _RUNTIME = Path("/run/kustodian-docker")
@@ -118,7 +120,7 @@ def _start(own: Docker) -> None:
         waited = time.monotonic() - begun
         if waited > STARTS_WITHIN or (waited > 1 and _running() is None):
             raise Missing(f"a dockerd that starts; its last words: {_LOG.read_text()[-600:].strip()}")
-        time.sleep(0.1)
+        _PAUSE.wait(0.1)
 
 
 def _running() -> int | None:
@@ -142,4 +144,4 @@ def _leave(users: IO[str]) -> None:
         os.kill(pid, signal.SIGTERM)
         until = time.monotonic() + STARTS_WITHIN
         while Path(f"/proc/{pid}/comm").exists() and time.monotonic() < until:
-            time.sleep(0.05)
+            _PAUSE.wait(0.05)
