@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 
 from runner.errors import ClusterError
@@ -50,10 +50,10 @@ class Sent:
 
     ref: ResourceRef
     uid: str = ""
+    version: str = ""  # the resourceVersion that it has now
     error: str = ""
     hint: str = ""
     warnings: tuple[str, ...] = ()
-    manifest: Manifest | None = field(default=None, repr=False)  # the object as the server has it now
 
 
 def stages(manifests: Iterable[Manifest]) -> tuple[tuple[Manifest, ...], ...]:
@@ -102,7 +102,7 @@ def _send(manifest: Manifest, cluster: Cluster) -> Sent:
     except ClusterError as exc:
         return Sent(ref, error=exc.message, hint=exc.hint)
     meta = applied.manifest["metadata"]
-    return Sent(ref, meta.get("uid", ""), warnings=applied.warnings, manifest=applied.manifest)
+    return Sent(ref, meta.get("uid", ""), meta.get("resourceVersion", ""), warnings=applied.warnings)
 
 
 def _stage(manifest: Manifest) -> int:

@@ -112,7 +112,9 @@ class _Connection:
                 )
                 self.stack.callback(cluster.close)
                 self.stop.hooks.append(cluster.cancel)
-                self.made = cluster, WatchingObserver(cluster.impatient())
+                observer = WatchingObserver(cluster.impatient(), keep=True)
+                self.stack.callback(observer.close)
+                self.made = cluster, observer
         return self.made
 
 

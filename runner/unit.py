@@ -47,6 +47,7 @@ class Reconciliation:
     warnings: list[str] = field(default_factory=list)
     unhealthy: tuple[Health, ...] = ()
     entries: dict[ResourceRef, Entry] = field(default_factory=dict)  # what is owned, with uids
+    versions: dict[ResourceRef, str] = field(default_factory=dict)  # that objects were applied at
     recorded_ahead: bool = False
     started_at: float = 0.0
     ready_at: float | None = None
@@ -64,8 +65,6 @@ class Reconciliation:
             self._apply()
             self.turn.applied()
             self._health()
-            self.ready_at = self.session.world.clock.now()
-            self.turn.ready()
             self._tell(Phase.READY)
             self._prune()
             self._record(State.READY, "")
@@ -173,6 +172,7 @@ class Reconciliation:
             if a.ref in taken:
                 self.changes.append(self._as_seen(a))
                 self.entries[a.ref] = Entry(a.ref, taken[a.ref].uid)
+                self.versions[a.ref] = taken[a.ref].version
         self.warnings += [text for s in taken.values() for text in s.warnings]
         if failed := [s for s in sent if s.error]:
             raise Failed("\n".join(s.error for s in failed), hint=failed[0].hint)
@@ -187,7 +187,8 @@ class Reconciliation:
     def _await_stage(self, assessed: Iterable[Assessment]) -> None:
         """Later stages need definitions and classes to be there: wait, and let discovery notice them."""
         waited = [a for a in assessed if a.action is not Action.SKIPPED]
-        verdict = self._wait([a.ref for a in waited], STAGE_TIMEOUT)
+        with self.turn.resting():
+            verdict = self._wait([a.ref for a in waited], STAGE_TIMEOUT)
         if verdict.error:
             raise Failed(verdict.error)
         defined = plan.defines(a.manifest for a in waited)
@@ -198,13 +199,16 @@ class Reconciliation:
     # -- health
 
     def _health(self) -> None:
-        k = self.unit.kustomization
+        """Wait, and let dependents start the moment it is over, not when there is a slot again."""
         refs = self._judged()
-        if not refs:
-            return
-        self._tell(Phase.CHECKING)
-        verdict = self._wait(refs, k.timeout)
-        if verdict.error:
+        if refs:
+            self._tell(Phase.CHECKING)
+        with self.turn.resting():
+            verdict = self._wait(refs, self.unit.kustomization.timeout)
+            if verdict.ok:
+                self.ready_at = self.session.world.clock.now()
+                self.turn.ready()
+        if not verdict.ok:
             self.unhealthy = tuple(h for h in verdict.healths if h.status is not Status.CURRENT)
             if self.session.superseded():
                 self.session.gave_way = True
@@ -224,17 +228,17 @@ class Reconciliation:
 
     def _wait(self, refs: list[ResourceRef], timeout: float) -> health.Verdict:
         world = self.session.world
-        with self.turn.resting():
-            return health.wait(
-                refs,
-                world.observer,
-                world.clock,
-                timeout=timeout,
-                jobs_with_ttl=self._jobs_with_ttl(),
-                overrides=self._judge_child,
-                cancelled=lambda: self.session.stopped() or self.session.superseded(),
-                listener=lambda text: self._tell(Phase.CHECKING, text),
-            )
+        return health.wait(
+            refs,
+            world.observer,
+            world.clock,
+            timeout=timeout,
+            jobs_with_ttl=self._jobs_with_ttl(),
+            since=self.versions,
+            overrides=self._judge_child,
+            cancelled=lambda: self.session.stopped() or self.session.superseded(),
+            listener=lambda text: self._tell(Phase.CHECKING, text),
+        )
 
     def _jobs_with_ttl(self) -> set[ResourceRef]:
         return {

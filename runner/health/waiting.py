@@ -52,6 +52,7 @@ def wait(  # noqa: PLR0913  # every option is a promise to one caller, and has t
     timeout: float,
     fail_fast: bool = True,
     jobs_with_ttl: Collection[ResourceRef] = (),
+    since: Mapping[ResourceRef, str] | None = None,
     overrides: Callable[[ResourceRef], Judgement | None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     listener: Callable[[str], None] | None = None,
@@ -62,12 +63,15 @@ def wait(  # noqa: PLR0913  # every option is a promise to one caller, and has t
     object that does not exist may still appear, except the Jobs in `jobs_with_ttl`: they are gone
     because they are done.
 
-    `overrides` judges in place of the live object, which is then not observed; for a given object it
-    answers always or never. `cancelled` ends the wait when it says so. Both are asked again several
-    times a second for as long as they matter. `listener` is told what is still being waited for,
-    whenever that changes. Raises ClusterError when the observation does.
+    `since` has the `resourceVersion` that an object was applied at: an observation that is shared may
+    still show an older one, whose health says nothing. `overrides` judges in place of the live object,
+    which is then not observed; for a given object it answers always or never. `cancelled` ends the wait
+    when it says so. Both are asked again several times a second for as long as they matter. `listener`
+    is told what is still being waited for, whenever that changes.
+
+    Raises ClusterError when the observation does.
     """
-    watch = _Watch(tuple(sorted(set(refs))), clock, frozenset(jobs_with_ttl), overrides)
+    watch = _Watch(tuple(sorted(set(refs))), clock, frozenset(jobs_with_ttl), overrides, since or {})
     if not watch.refs:
         return Verdict((), settled=True)
     pause = _CANCEL_PAUSE if cancelled else math.inf
@@ -106,6 +110,7 @@ class _Watch:
     clock: Clock
     jobs_with_ttl: frozenset[ResourceRef]
     overrides: Callable[[ResourceRef], Judgement | None] | None
+    since: Mapping[ResourceRef, str]
     live: dict[ResourceRef, Manifest | None] = field(default_factory=dict)
 
     def observed(self) -> tuple[ResourceRef, ...]:
@@ -122,6 +127,8 @@ class _Watch:
                 health = Health(ref, *judged)
                 if health.status is not Status.CURRENT:
                     good_for = min(good_for, _OVERRIDE_PAUSE)
+            elif self._outdated(ref):
+                health = Health(ref, Status.IN_PROGRESS, "the change is not observed yet")
             elif ref in self.live:
                 health = _health(ref, self.live[ref], now, gone_is_done=ref in self.jobs_with_ttl)
                 good_for = min(good_for, seconds_until_stuck(self.live[ref] or {}, now=now))
@@ -129,6 +136,17 @@ class _Watch:
                 health = Health(ref, Status.UNKNOWN, _UNSEEN)
             healths.append(health)
         return _Look(tuple(healths), good_for)
+
+    def _outdated(self, ref: ResourceRef) -> bool:
+        """Whether what is observed is older than what was applied.
+
+        Resource versions of one kind can be compared as numbers (Kubernetes' API contract since 1.35,
+        etcd's revisions before that); where they are none, what is observed counts.
+        """
+        live = self.live.get(ref)
+        seen = str((live or {}).get("metadata", {}).get("resourceVersion", ""))
+        applied = self.since.get(ref, "")
+        return seen.isdecimal() and applied.isdecimal() and int(seen) < int(applied)
 
     def _override(self, ref: ResourceRef) -> Judgement | None:
         return self.overrides(ref) if self.overrides else None

@@ -177,7 +177,8 @@ def test_one_watch_serves_all_observations(cluster, proxy, observer, make_namesp
         assert set(two.changed(10)) == {refs[0]}
         assert set(three.changed(10)) == {refs[1]}
     assert [r.path for r in proxy.seen if watches(r)] == ["/api/v1/configmaps"]
-    assert len([r for r in proxy.seen if lists(r)]) == 1
+    begun = [r for r in proxy.seen if lists(r) and "continue" not in r.query]
+    assert len(begun) == 1  # in chunks, where other tests have left many
 
 
 def test_one_namespace_is_watched_alone(proxy, observer, namespace):

@@ -152,13 +152,13 @@ MAPS = [make("v1", "ConfigMap", name) for name in "abc"]
 SERVICE, DEPLOYMENT = make("v1", "Service"), make("apps/v1", "Deployment")
 
 
-def test_what_is_sent_comes_back_with_uid_object_and_warnings(cluster, pool):
+def test_what_is_sent_comes_back_with_uid_version_and_warnings(cluster, pool):
     ref = ResourceRef.of(SERVICE)
     cluster.warnings[ref] = ("deprecated",)
     (sent,) = send([SERVICE], cluster, pool, go)
     assert (sent.ref, sent.error, sent.warnings) == (ref, "", ("deprecated",))
     assert sent.uid == cluster.get(ref)["metadata"]["uid"]
-    assert sent.manifest == cluster.get(ref)
+    assert sent.version == cluster.get(ref)["metadata"]["resourceVersion"]
 
 
 def test_ranks_go_one_after_the_other(cluster, pool):

@@ -567,6 +567,33 @@ def test_a_wait_for_overrides_alone_ends() -> None:
     assert cluster.pauses == []
 
 
+def at(version: str, manifest: Manifest) -> Manifest:
+    return merged(dict(manifest), {"metadata": {"resourceVersion": version}})
+
+
+def test_an_object_older_than_what_was_applied_is_not_judged() -> None:
+    old, new = at("99", READY), at("100", ROLLING)
+    cluster = ScriptedCluster([(0, {APP: old}), (3, {APP: new}), (7, {APP: at("101", READY)})])
+    verdict = run(cluster, APP, since={APP: "100"})
+    assert verdict.ok
+    assert cluster.clock.elapsed == 7
+
+
+@pytest.mark.parametrize(
+    ("seen", "applied"),
+    [
+        pytest.param("100", "100", id="the version that was applied"),
+        pytest.param("1000", "999", id="a later one, compared as numbers"),
+        pytest.param("opaque", "100", id="versions that are no numbers"),
+        pytest.param("1", "", id="nothing was applied"),
+    ],
+)
+def test_an_object_that_is_recent_enough_is_judged(seen: str, applied: str) -> None:
+    cluster = ScriptedCluster([(0, {APP: at(seen, READY)})])
+    assert run(cluster, APP, since={APP: applied}).ok
+    assert cluster.clock.elapsed == 0
+
+
 def test_an_override_that_fails_ends_the_wait() -> None:
     cluster = ScriptedCluster([(0, {APP: ROLLING})])
     verdict = run(cluster, APP, DB, overrides=lambda r: (Status.FAILED, "it failed") if r == DB else None)

@@ -20,9 +20,13 @@ class WatchingObserver:
     forbidden, each namespace is watched; where no watch is permitted, objects are read again and again.
     """
 
-    def __init__(self, cluster: Cluster, *, pace: Pace | None = None) -> None:
-        """Observe a cluster; best one that does not retry by itself, as this comes again anyway."""
+    def __init__(self, cluster: Cluster, *, pace: Pace | None = None, keep: bool = False) -> None:
+        """Observe a cluster; best one that does not retry by itself, as this comes again anyway.
+
+        With `keep` a watch goes on until `close` when nobody needs it any more: somebody soon will.
+        """
         self._cluster = cluster
+        self._keep = keep
         self._pace = pace or Pace()
         self._lock = threading.Lock()  # of all that threads share here, in feeds and in observations
         self._feeds: dict[tuple[Kind, str], Feed] = {}
@@ -86,6 +90,12 @@ class WatchingObserver:
         with self._lock:
             for feed in self._feeds.values():
                 feed.leave(observation)
+        if not self._keep:
+            self.close()
+
+    def close(self) -> None:
+        """End the watches that nobody needs."""
+        with self._lock:
             idle = {key: feed for key, feed in self._feeds.items() if not feed.joined}
             for key in idle:
                 del self._feeds[key]
