@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import defaultdict
 
 from runner.graph import Edge, Milestone, Need, Node
 from runner.model import Outcome, State
@@ -22,16 +21,30 @@ def blocked(id_, missing):
     return Outcome(id_, State.BLOCKED, blocked_by=tuple(need.id for need in missing))
 
 
+class Each(dict):
+    """One thing for each name, made when it is first asked for; the same for all threads.
+
+    A defaultdict gives two threads that ask at once two things.
+    """
+
+    def __init__(self, make):
+        super().__init__()
+        self.make = make
+
+    def __missing__(self, name):
+        return self.setdefault(name, self.make())
+
+
 class Play:
     """A schedule in a thread of its own, whose Kustomizations do one step at a time, when told to."""
 
     def __init__(self, nodes, *, max_parallel=16, blocked=blocked):
-        self.inboxes = defaultdict(queue.Queue)
-        self.started = defaultdict(threading.Event)
+        self.inboxes = Each(queue.Queue)
+        self.started = Each(threading.Event)
         self.turns = {}
         self.stopped = threading.Event()
         self.steps = queue.Queue()
-        self.probes = defaultdict(threading.Event)
+        self.probes = Each(threading.Event)
         self.reason = None
         self.result = None
         self.error = None
