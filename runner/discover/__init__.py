@@ -12,7 +12,9 @@ from runner.errors import CycleError, UsageError
 from runner.fleet import Fleet, Produced, Rendering, Unit, Variables
 from runner.model import Kustomization, Manifest, ResourceRef
 
-__all__ = ["Renderer", "children", "is_kustomization", "parse", "root", "walk"]
+__all__ = ["Renderer", "children", "is_kustomization", "parse", "root", "walk", "warnings"]
+
+_MOST_NAMES = 3  # after a warning
 
 
 class Renderer(Protocol):
@@ -81,6 +83,15 @@ def children(unit: Unit) -> tuple[Unit, ...]:
         for manifest, view in zip(unit.rendering.objects, unit.rendering.shown, strict=True)
         if is_kustomization(manifest) and (child := parse(manifest)).id != unit.id
     )
+
+
+def warnings(units: Iterable[Unit]) -> tuple[str, ...]:
+    """What is odd about the objects of an entry, each thing said once, with those that it is said of."""
+    said: dict[str, list[str]] = {}
+    for unit in units:
+        for text in unit.kustomization.warnings:
+            said.setdefault(text, []).append(unit.id)
+    return tuple(f"{text} ({_some(sorted(ids))})" for text, ids in sorted(said.items()))
 
 
 @dataclass(slots=True)
@@ -210,6 +221,11 @@ def _produced(units: Iterable[Unit]) -> dict[ResourceRef, Produced]:
         if (manifest["apiVersion"] == "v1" and manifest["kind"] in {"ConfigMap", "Secret"})
         or str(manifest["apiVersion"]).startswith("source.toolkit.fluxcd.io/")
     }
+
+
+def _some(ids: Sequence[str]) -> str:
+    rest = len(ids) - _MOST_NAMES
+    return ", ".join(ids[:_MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _clean(path: str) -> str:
