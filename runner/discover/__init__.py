@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from runner import redact
 from runner.discover.spec import is_kustomization, parse
 from runner.errors import CycleError, UsageError
 from runner.fleet import Fleet, Produced, Rendering, Unit, Variables
@@ -170,7 +171,7 @@ class _Search:
         for manifest, view in pairs:
             if not is_kustomization(manifest) or manifest["metadata"].get("name") != self.start.name:
                 continue
-            mine = self._parse(manifest)
+            mine = self._parse(manifest, unit)
             if mine is not None and mine.id == self.start.id:
                 if _clean(mine.path) != _clean(self.start.path):
                     self.invalid.append(
@@ -193,16 +194,18 @@ class _Search:
         found = []
         for manifest in parent.objects:
             if is_kustomization(manifest):
-                child = self._parse(manifest)
+                child = self._parse(manifest, parent)
                 if child is not None and child.id != parent.id:
                     found.append(Unit(child, parent.id, None, manifest))
         return found
 
-    def _parse(self, manifest: Manifest) -> Kustomization | None:
+    def _parse(self, manifest: Manifest, parent: Unit) -> Kustomization | None:
+        """One that `parent` renders; what is wrong with it may quote a value that was substituted."""
         try:
             return parse(manifest)
         except UsageError as exc:
-            self.invalid.append(exc)
+            message = redact.scrub(exc.message, redact.of(parent))
+            self.invalid.append(UsageError(message, hint=exc.hint))
             return None
 
     def _known(self, unit: Unit) -> Unit:

@@ -302,3 +302,18 @@ def test_what_is_odd_about_many_is_said_once():
             "(flux-system/a, flux-system/b, flux-system/c and 2 more)"
         ),
     )
+
+
+def test_what_is_wrong_with_a_kustomization_never_quotes_a_secret(walk):
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "flux-system"}}
+    variables = {"postBuild": {"substituteFrom": [{"kind": "Secret", "name": "s"}]}}
+    tree = Tree(
+        {
+            "production": [{**secret, "stringData": {"word": "canary"}}, ks("parent", **variables)],
+            "parent": [ks("child", deletionPolicy="$word", timeout="$word")],
+        }
+    )
+    with pytest.raises(UsageError) as caught:
+        walk(tree)
+    assert "spec.deletionPolicy is '‹hidden›', not one of" in caught.value.message
+    assert "canary" not in caught.value.message
