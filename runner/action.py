@@ -21,7 +21,7 @@ import yaml
 from runner import event, pipeline
 from runner.assembly import clients
 from runner.commands import exit_code, parse_prune_limit
-from runner.discover.spec import seconds
+from runner.discover.duration import seconds
 from runner.errors import ExitCode, Interrupted, RunnerError, UsageError
 from runner.event import Mode
 from runner.model import Action, Run

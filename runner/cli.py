@@ -151,8 +151,10 @@ def tree(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
     from runner import commands as do
 
     output = given.pop("output")
-    result, code = do.tree(do.options(names=(), **given), output)
+    result, odd, code = do.tree(do.options(names=(), **given), output)
     _print(result)
+    for line in odd:
+        _say(line)
     return code
 
 

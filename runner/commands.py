@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runner import desired
+from runner import desired, discover
 from runner.assembly import clients
-from runner.discover.spec import seconds
+from runner.discover.duration import seconds
 from runner.errors import ExitCode, UsageError
 from runner.fleet import Fleet, Unit
 from runner.model import Leaf, Manifest, ResourceRef, Run, State
@@ -92,6 +92,7 @@ def build(chosen: Options, output: str, *, show_secrets: bool) -> tuple[str, lis
             f"{unit.id}: warning: {w}" for unit in units if unit.rendering for w in unit.rendering.warnings
         ]
         problems += [f"{unit.id}: {line}" for unit in units for line in _unknown(unit)]
+        problems += [f"warning: {line}" for line in discover.warnings(units)]
         if output == "json":
             scope = Scope("", source.root.path.removeprefix("./"), source.revision)
             views = [
@@ -111,24 +112,25 @@ def build(chosen: Options, output: str, *, show_secrets: bool) -> tuple[str, lis
         return world.builder.encode(everything) if everything else "", problems, code
 
 
-def tree(chosen: Options, output: str) -> tuple[str, int]:
-    """The entry's Kustomizations, from Git alone."""
+def tree(chosen: Options, output: str) -> tuple[str, list[str], int]:
+    """The entry's Kustomizations, from Git alone, what is odd about them, and the exit code."""
     with clients(chosen, sys.stderr, with_cluster=False) as world:
         source = desired.at(chosen, world)
         fleet = source.fleet(cluster=None)
         selected = {unit.id: unit for unit in _selected(chosen, fleet)}
         leaves = [leaf(selected[id_]) for id_ in in_order(fleet.units) if id_ in selected]
+        odd = [f"warning: {line}" for line in discover.warnings(selected.values())]
         scope = Scope("", source.root.path.removeprefix("./"), source.revision)
     code = int(ExitCode.FAILED if fleet.unrendered else ExitCode.DONE)
     match output:
         case "json":
-            return json.tree(scope, leaves, code), code
+            return json.tree(scope, leaves, code), odd, code
         case "yaml":
-            return yaml.tree(scope, leaves, code), code
+            return yaml.tree(scope, leaves, code), odd, code
         case "name":
-            return text.names(leaves), code
+            return text.names(leaves), odd, code
         case _:
-            return text.tree(leaves), code
+            return text.tree(leaves), odd, code
 
 
 def get(chosen: Options, output: str) -> tuple[str, int]:

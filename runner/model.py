@@ -118,6 +118,7 @@ class Kustomization:
     post_build: PostBuild | None = None
     labels: Mapping[str, str] = field(default_factory=dict)  # commonMetadata.labels
     annotations: Mapping[str, str] = field(default_factory=dict)  # commonMetadata.annotations
+    warnings: tuple[str, ...] = ()  # what is odd about its object, although it is accepted
 
     @property
     def id(self) -> str:

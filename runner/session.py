@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
-from runner import graph, lock, state
+from runner import discover, graph, lock, state
 from runner.errors import Interrupted, LockLost, RunnerError
 from runner.fleet import Fleet, Produced, Unit
 from runner.graph import Edge, Milestone, Need, Node
@@ -238,6 +238,7 @@ class Session:
     def report(self, outcomes: tuple[Outcome, ...], *, dry_run: bool = False) -> Run:
         """Everything there is to say about this run."""
         held = [h for helds in self.held_prunes.values() for h in helds]
+        chosen = [unit for unit in self.units.values() if self.options.selects(unit.id)]
         order = {id_: place for place, id_ in enumerate(in_order(self.units))}
         outcomes = tuple(
             sorted(outcomes, key=lambda o: (order.get(o.kustomization, len(order)), o.kustomization))
@@ -248,7 +249,7 @@ class Session:
             self.revision,
             outcomes,
             held=(*held, *self.withheld),
-            warnings=tuple(dict.fromkeys(self.warnings)),
+            warnings=tuple(dict.fromkeys([*self.warnings, *discover.warnings(chosen)])),
             requests=dict(self.world.cluster.requests),
             dry_run=dry_run,
             superseded=self.gave_way,

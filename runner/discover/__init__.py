@@ -7,12 +7,15 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from runner import redact
 from runner.discover.spec import is_kustomization, parse
 from runner.errors import CycleError, UsageError
 from runner.fleet import Fleet, Produced, Rendering, Unit, Variables
 from runner.model import Kustomization, Manifest, ResourceRef
 
-__all__ = ["Renderer", "children", "is_kustomization", "parse", "root", "walk"]
+__all__ = ["Renderer", "children", "is_kustomization", "parse", "root", "walk", "warnings"]
+
+_MOST_NAMES = 3  # after a warning
 
 
 class Renderer(Protocol):
@@ -81,6 +84,15 @@ def children(unit: Unit) -> tuple[Unit, ...]:
         for manifest, view in zip(unit.rendering.objects, unit.rendering.shown, strict=True)
         if is_kustomization(manifest) and (child := parse(manifest)).id != unit.id
     )
+
+
+def warnings(units: Iterable[Unit]) -> tuple[str, ...]:
+    """What is odd about the objects of an entry, each thing said once, with those that it is said of."""
+    said: dict[str, list[str]] = {}
+    for unit in units:
+        for text in unit.kustomization.warnings:
+            said.setdefault(text, []).append(unit.id)
+    return tuple(f"{text} ({_some(sorted(ids))})" for text, ids in sorted(said.items()))
 
 
 @dataclass(slots=True)
@@ -159,7 +171,7 @@ class _Search:
         for manifest, view in pairs:
             if not is_kustomization(manifest) or manifest["metadata"].get("name") != self.start.name:
                 continue
-            mine = self._parse(manifest)
+            mine = self._parse(manifest, unit)
             if mine is not None and mine.id == self.start.id:
                 if _clean(mine.path) != _clean(self.start.path):
                     self.invalid.append(
@@ -182,16 +194,18 @@ class _Search:
         found = []
         for manifest in parent.objects:
             if is_kustomization(manifest):
-                child = self._parse(manifest)
+                child = self._parse(manifest, parent)
                 if child is not None and child.id != parent.id:
                     found.append(Unit(child, parent.id, None, manifest))
         return found
 
-    def _parse(self, manifest: Manifest) -> Kustomization | None:
+    def _parse(self, manifest: Manifest, parent: Unit) -> Kustomization | None:
+        """One that `parent` renders; what is wrong with it may quote a value that was substituted."""
         try:
             return parse(manifest)
         except UsageError as exc:
-            self.invalid.append(exc)
+            message = redact.scrub(exc.message, redact.of(parent))
+            self.invalid.append(UsageError(message, hint=exc.hint))
             return None
 
     def _known(self, unit: Unit) -> Unit:
@@ -210,6 +224,11 @@ def _produced(units: Iterable[Unit]) -> dict[ResourceRef, Produced]:
         if (manifest["apiVersion"] == "v1" and manifest["kind"] in {"ConfigMap", "Secret"})
         or str(manifest["apiVersion"]).startswith("source.toolkit.fluxcd.io/")
     }
+
+
+def _some(ids: Sequence[str]) -> str:
+    rest = len(ids) - _MOST_NAMES
+    return ", ".join(ids[:_MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _clean(path: str) -> str:

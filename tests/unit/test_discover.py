@@ -288,3 +288,32 @@ def test_children_are_read_from_a_rendering(walk):
     broken = replace(parent, rendering=Rendering((ks("x", wait=1),), (ks("x"),)))
     with pytest.raises(UsageError, match="wait is 1"):
         discover.children(broken)
+
+
+def test_what_is_odd_about_many_is_said_once():
+    odd = [
+        Unit(discover.parse(ks(name, retryInterval="1m") | {"apiVersion": f"{FLUX}/{version}"}))
+        for name, version in zip("abcde", ["v1", "v1", "v1", "v1", "v1beta2"], strict=True)
+    ]
+    assert discover.warnings([*odd, Unit(discover.parse(ks("f")))]) == (
+        f"apiVersion {FLUX}/v1beta2 is not served by Flux any more; read as v1: write that (flux-system/e)",
+        (
+            "spec.retryInterval has no meaning here: a failed Kustomization is tried again by the next run "
+            "(flux-system/a, flux-system/b, flux-system/c and 2 more)"
+        ),
+    )
+
+
+def test_what_is_wrong_with_a_kustomization_never_quotes_a_secret(walk):
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "flux-system"}}
+    variables = {"postBuild": {"substituteFrom": [{"kind": "Secret", "name": "s"}]}}
+    tree = Tree(
+        {
+            "production": [{**secret, "stringData": {"word": "canary"}}, ks("parent", **variables)],
+            "parent": [ks("child", deletionPolicy="$word", timeout="$word")],
+        }
+    )
+    with pytest.raises(UsageError) as caught:
+        walk(tree)
+    assert "spec.deletionPolicy is '‹hidden›', not one of" in caught.value.message
+    assert "canary" not in caught.value.message

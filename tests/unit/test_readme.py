@@ -5,25 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from runner.discover import spec
+from runner.discover import support
 from runner.errors import ExitCode
 from runner.options import Options, PruneLimit
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
-def between(mark: str) -> set[str]:
-    text = re.search(rf"<!-- {mark} -->(.*?)<!-- /{mark} -->", README, re.DOTALL)
-    assert text
-    return set(re.findall(r"`([^`]+)`", text[1]))
-
-
-def test_the_honoured_fields():
-    assert between("honoured") == spec.HONOURED
-
-
-def test_the_refused_fields():
-    assert between("refused") == {*spec.REFUSED, "dependsOn[].readyExpr"}
+def test_the_table_of_fields_is_the_generated_one():
+    made = re.search(r"<!-- fields: [\w .-]+ -->\n(.*?)\n<!-- /fields -->", README, re.DOTALL)
+    assert made
+    assert made[1] == support.table()
 
 
 def test_the_exit_codes():
@@ -39,5 +31,6 @@ def test_the_prune_limit():
 def test_the_commands():
     from runner.cli import commands
 
-    told = set(re.findall(r"^\| `(\w+)", README, re.MULTILINE))
+    table = README.partition("| command |")[2].partition("\n\n")[0]
+    told = set(re.findall(r"^\| `(\w+)", table, re.MULTILINE))
     assert told == {name for name, command in commands.commands.items() if not command.hidden}

@@ -8,7 +8,8 @@ from types import MappingProxyType
 import pytest
 import yaml
 
-from runner.discover.spec import HONOURED, REFUSED, is_kustomization, parse, seconds
+from runner.discover.duration import seconds
+from runner.discover.spec import is_kustomization, parse
 from runner.errors import UsageError
 from runner.model import DeletionPolicy, PostBuild, ResourceRef, SourceRef, VariableSource
 
@@ -54,6 +55,7 @@ DEFAULTS = {
     "post_build": None,
     "labels": {},
     "annotations": {},
+    "warnings": (),
 }
 
 
@@ -150,9 +152,12 @@ def test_a_field_that_is_set(text, expected):
     assert {name: getattr(parsed, name) for name in expected} == expected
 
 
-@pytest.mark.parametrize("version", ["v1", "v1beta1", "v1beta2"])
-def test_old_versions_are_read_as_v1(version):
-    assert parse({**MINIMAL, "apiVersion": f"kustomize.toolkit.fluxcd.io/{version}"}).id == "flux-system/apps"
+@pytest.mark.parametrize("version", ["v1beta1", "v1beta2"])
+def test_old_versions_are_read_as_v1_and_said(version):
+    parsed = parse({**MINIMAL, "apiVersion": f"kustomize.toolkit.fluxcd.io/{version}"})
+    [warning] = parsed.warnings
+    assert parsed.id == "flux-system/apps"
+    assert warning.startswith(f"apiVersion kustomize.toolkit.fluxcd.io/{version} is not served by Flux any")
 
 
 PROBLEMS = [
@@ -162,51 +167,22 @@ PROBLEMS = [
     ({**MINIMAL, "spec": None}, "spec is missing"),
     ({**MINIMAL, "spec": "x"}, "spec is not an object"),
     ({**MINIMAL, "apiVersion": "kustomize.toolkit.fluxcd.io/v2"}, "apiVersion .*/v2 is not served by Flux"),
+    ({**MINIMAL, "wait": True}, "apps: wait is not a field of a Kustomization"),
     (spec(namespace=""), "metadata.namespace is missing"),
     (spec(name=""), "metadata.name is missing"),
     (spec("interval: ''"), "spec.interval is missing"),
-    (spec("interval: 10"), "interval is 10, not a string"),
-    (spec("interval: '10'"), "spec.interval: '10' is not a duration"),
-    (spec("interval: 1d"), "spec.interval: '1d' is not a duration"),
-    (spec("interval: -1m"), "spec.interval: '-1m' is not a duration"),
-    (spec("timeout: soon"), "spec.timeout: 'soon' is not a duration"),
-    (spec("prune: 'true'"), "prune is 'true', neither true nor false"),
-    (spec("wait: 1"), "wait is 1, neither true nor false"),
-    (spec("suspend: 'no'"), "suspend is 'no', neither true nor false"),
-    (spec("path: 5"), "path is 5, not a string"),
-    (spec("deletionPolicy: Keep"), "deletionPolicy is 'Keep', not one of MirrorPrune, Delete"),
-    (spec("sourceRef: fleet"), "sourceRef is not an object"),
-    (spec("sourceRef: {name: x}"), "spec.sourceRef.kind is missing"),
-    (spec("sourceRef: {kind: GitRepository}"), "spec.sourceRef.name is missing"),
-    (
-        spec("sourceRef: {kind: HelmRepository, name: x}"),
-        "kind is 'HelmRepository', not one of GitRepository",
-    ),
-    (spec("dependsOn: apps"), "dependsOn is not a list of objects"),
-    (spec("dependsOn: [apps]"), "dependsOn is not a list of objects"),
-    (spec("dependsOn: [{namespace: x}]"), "an entry of dependsOn has no name"),
-    (spec("dependsOn: [{name: x, readyExpr: 'true'}]"), "dependsOn.readyExpr is not supported"),
-    (spec("healthChecks: {}\nwait: 0"), "wait is 0"),
-    (spec("healthChecks: [{kind: Service}]"), "an entry of healthChecks has no kind or no name"),
-    (spec("healthChecks: [{name: x}]"), "an entry of healthChecks has no kind or no name"),
-    (spec("postBuild: []"), "postBuild is not an object"),
-    (spec("postBuild: {substitute: {a: 1, b: x, c: ~}}"), "substitute: the value of a, c is not a string"),
-    (spec("postBuild: {substitutes: {}}"), "postBuild.substitutes is not a field"),
-    (spec("postBuild: {substituteStrategy: Never}"), "substituteStrategy is 'Never', not one of"),
-    (
-        spec("postBuild: {substituteFrom: [{kind: Pod, name: x}]}"),
-        "kind is 'Pod', not one of ConfigMap, Secret",
-    ),
-    (
-        spec("postBuild: {substituteFrom: [{kind: Secret}]}"),
-        "an entry of substituteFrom has no kind or no name",
-    ),
-    (spec("postBuild: {substituteFrom: [{name: x}]}"), "an entry of substituteFrom has no kind or no name"),
-    (spec("postBuild: {substituteFrom: [{kind: Secret, name: x, optional: 'yes'}]}"), "optional is 'yes'"),
-    (spec("commonMetadata: {labels: {a: true}}"), "labels: the value of a is not a string"),
-    (spec("commonMetadata: {annotations: []}"), "annotations is not an object"),
     (spec("pruning: true"), "spec.pruning is not a field of a Kustomization"),
-    (spec("validation: client"), "spec.validation is not a field of a Kustomization"),
+    (spec("postBuild: {substitutes: {}}"), "spec.postBuild.substitutes is not a field"),
+    (spec("sourceRef: {kind: GitRepository, name: x, branch: y}"), "spec.sourceRef.branch is not a field"),
+    (spec("patches: [{patch: x, options: {}}]"), r"spec.patches\[0\].options is not a field"),
+    (spec("kubeConfig: {}"), "exactly one of spec.kubeConfig.configMapRef or spec.kubeConfig.secretRef must"),
+    (
+        spec("kubeConfig: {configMapRef: {name: a}, secretRef: {name: b}}"),
+        "exactly one of spec.kubeConfig.configMapRef or spec.kubeConfig.secretRef must be specified",
+    ),
+    (spec("dependsOn: [~]"), r"spec.dependsOn\[0\] is None, not an object"),
+    (spec("commonMetadata: {labels: {a: true, b: x, c: ~}}"), "labels: the value of a, c is not a string"),
+    (spec("images: [{name: x, newTag: 1.10}]"), r"images\[0\].newTag is 1.1, not a string; put it in quotes"),
 ]
 
 
@@ -216,43 +192,53 @@ def test_what_is_wrong_is_named(manifest, message):
         parse(manifest)
 
 
-SET = {
-    "decryption": {"provider": "sops"},
-    "force": True,
-    "healthCheckExprs": [{"kind": "X"}],
-    "ignore": [{"paths": ["/spec"]}],
-    "kubeConfig": {"secretRef": {"name": "x"}},
-    "serviceAccountName": "deployer",
-}
+COMPONENTS = [
+    ("../x", True), ("x/y", True), (".", True), ("file://x", True), ("git::", True),
+    ("github.community/x", True), ("FILE:///x", False),
+    ("git::https://a/b", False), ("gh:a/b", False), ("ssh://a/b", False), ("https://a/b", False),
+    ("HTTP://a/b", False), ("git@github.com:a/b", False), ("github.com:a/b", False),
+    ("github.com/a/b", False), ("/x", False), ("file:///x", False),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("field", "value"), SET.items())
-def test_a_field_that_we_would_get_wrong_is_refused_by_name(field, value):
+@pytest.mark.parametrize(("path", "local"), COMPONENTS)
+def test_a_component_is_local_and_relative(path, local):
     manifest = spec()
-    manifest["spec"][field] = value
+    manifest["spec"]["components"] = ["./first", path]
+    if local:
+        assert parse(manifest).id == "flux-system/apps"
+        return
     with pytest.raises(UsageError) as caught:
         parse(manifest)
-    assert caught.value.message == f"Kustomization flux-system/apps: spec.{field}: {REFUSED[field]}"
-
-
-def test_every_field_of_flux_is_either_honoured_or_refused():
-    fields = """buildMetadata commonMetadata components decryption deletionPolicy dependsOn force
-    healthCheckExprs healthChecks ignore ignoreMissingComponents images interval kubeConfig namePrefix
-    nameSuffix patches path postBuild prune retryInterval serviceAccountName sourceRef suspend
-    targetNamespace timeout wait"""
-    assert sorted(HONOURED | REFUSED.keys()) == sorted(fields.split())
-    assert not HONOURED & REFUSED.keys()
-    assert REFUSED.keys() == SET.keys()
+    assert caught.value.message == (
+        "Kustomization flux-system/apps: "
+        f"spec.components[1]: component path '{path}' must be local and relative"
+    )
 
 
 def test_everything_that_is_wrong_comes_in_one_error_that_names_the_object():
-    manifest = spec("{interval: x, force: true, wait: 1, zebra: 1, dependsOn: [{}]}", name="web")
+    manifest = spec(
+        """{interval: x, force: true, wait: 1, zebra: 1, dependsOn: [{name: a}, {}],
+        decryption: {provider: gpg}, postBuild: {substituteFrom: [{kind: Pod, optional: 'no'}]}}""",
+        name="web",
+    )
     with pytest.raises(UsageError) as caught:
         parse(manifest)
     subject, _, problems = caught.value.message.partition(": ")
     assert subject == "Kustomization flux-system/web"
-    named = ("spec.force: ", "spec.zebra is not", "spec.interval: ", "entry of dependsOn", "wait is 1")
-    assert [problems.count(text) for text in named] == [1] * len(named)
+    assert [problem.split(" not ")[0] for problem in problems.split("; ")] == [
+        "spec.decryption: SOPS decryption is",
+        "spec.decryption.provider is 'gpg',",
+        "spec.dependsOn[1].name is missing",
+        "spec.force: recreating objects is",
+        "leave it out, or set it to false",
+        "spec.interval: 'x' is",
+        "spec.postBuild.substituteFrom[0].name is missing",
+        "spec.postBuild.substituteFrom[0].kind is 'Pod',",
+        "spec.postBuild.substituteFrom[0].optional is 'no', neither true nor false",
+        "spec.wait is 1, neither true nor false",
+        "spec.zebra is",
+    ]
     assert "README.md" in caught.value.hint
 
 
