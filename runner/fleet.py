@@ -11,7 +11,7 @@ from runner.rendered import Closure, Problem
 
 @dataclass(frozen=True, slots=True)
 class Produced:
-    """A desired ConfigMap or Secret, as its producer renders it."""
+    """A desired ConfigMap, Secret or source, as its producer renders it."""
 
     kustomization: str
     object: Manifest
@@ -30,7 +30,7 @@ class Variables:
     producers: frozenset[str] = frozenset()  # Kustomizations of this run that produce a source
     warnings: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
-    source: Manifest | None = None  # the object that sourceRef names, when the desired state has it
+    sources: tuple[Manifest, ...] = ()  # what the desired state has of the source, and of what makes it
 
     @property
     def known(self) -> bool:

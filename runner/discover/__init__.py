@@ -12,6 +12,7 @@ from runner.discover.spec import is_kustomization, parse
 from runner.errors import CycleError, UsageError
 from runner.fleet import Fleet, Produced, Rendering, Unit, Variables
 from runner.model import Kustomization, Manifest, ResourceRef
+from runner.origins import is_origin
 
 __all__ = ["Renderer", "children", "is_kustomization", "parse", "root", "walk", "warnings"]
 
@@ -216,13 +217,13 @@ class _Search:
 
 
 def _produced(units: Iterable[Unit]) -> dict[ResourceRef, Produced]:
-    """Every ConfigMap, Secret and source of the desired state."""
+    """Every ConfigMap, Secret and source of the desired state, and what makes sources."""
     return {
         ResourceRef.of(manifest): Produced(unit.id, manifest)
         for unit in units
         for manifest in unit.objects
         if (manifest["apiVersion"] == "v1" and manifest["kind"] in {"ConfigMap", "Secret"})
-        or str(manifest["apiVersion"]).startswith("source.toolkit.fluxcd.io/")
+        or is_origin(manifest)
     }
 
 

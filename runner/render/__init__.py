@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from runner.errors import RunnerError
 from runner.fleet import Produced, Rendering, Variables
 from runner.model import Artifact, Kustomization, Manifest, ResourceRef, VariableSource
+from runner.origins import origins
 from runner.ports import Builder
 from runner.redact import shown
 from runner.render.prepare import encrypted, prepare
@@ -25,7 +26,7 @@ class Renderer:
     """Renders Kustomizations; any number of threads may use it."""
 
     builder: Builder
-    artifact: Callable[[Kustomization, Manifest | None], Artifact]  # by the source; raises RunnerError
+    artifact: Callable[[Kustomization, Sequence[Manifest]], Artifact]  # by its source; raises RunnerError
     live: Live
 
     def resolve(self, k: Kustomization, desired: Mapping[ResourceRef, Produced]) -> Variables:
@@ -45,7 +46,7 @@ class Renderer:
         try:
             built = self.builder.build(
                 BuildRequest(
-                    root=self.artifact(k, variables.source).root,
+                    root=self.artifact(k, variables.sources).root,
                     path=k.path,
                     kustomization=k.manifest,
                     variables=variables.values,
@@ -66,8 +67,7 @@ class Renderer:
         self, k: Kustomization, desired: Mapping[ResourceRef, Produced], ref: ResourceRef
     ) -> Manifest | None:
         spec = {key: value for key, value in k.manifest["spec"].items() if key != "postBuild"}
-        defined = desired.get(k.source.ref)
-        artifact = self.artifact(k, defined.object if defined else None)
+        artifact = self.artifact(k, origins(k.source, desired))
         request = BuildRequest(artifact.root, k.path, {**k.manifest, "spec": spec})
         for resource in self.builder.build(request).resources:
             if ResourceRef.of(resource.object) == ref:

@@ -15,6 +15,7 @@ from enum import Enum
 from runner import redact
 from runner.fleet import Produced, Variables
 from runner.model import FLUX, Kustomization, Manifest, PostBuild, ResourceRef, VariableSource
+from runner.origins import origins
 
 
 class NotRead(Enum):
@@ -35,7 +36,6 @@ def resolve(k: Kustomization, desired: Mapping[ResourceRef, Produced], live: Liv
     cluster by `live`. One that the consumer itself produces is read before substitution, by `raw`:
     in a new cluster Flux would wait for it for ever.
     """
-    defined = desired.get(k.source.ref)
     found = _Collected()
     post_build = k.post_build or PostBuild()
     for source in post_build.substitute_from:
@@ -57,7 +57,7 @@ def resolve(k: Kustomization, desired: Mapping[ResourceRef, Produced], live: Liv
                 answer = answer or produced.object
             found.add(source, answer)
     found.inline(post_build.substitute)
-    return replace(found.variables(), source=defined.object if defined else None)
+    return replace(found.variables(), sources=origins(k.source, desired))
 
 
 def _live_wins(manifest: Manifest) -> bool:

@@ -112,6 +112,21 @@ def test_an_entry_without_kustomizations_is_its_root_alone(walk):
     assert [manifest["kind"] for manifest in fleet.units[ROOT].objects] == ["ConfigMap"]
 
 
+def test_what_makes_a_source_is_an_input_wherever_it_is_rendered(walk):
+    made = {
+        "artifacts": [{"name": "web"}],
+        "sources": [{"alias": "repo", "kind": "GitRepository", "name": "r"}],
+    }
+    meta = {"name": "g", "namespace": "flux-system"}
+    generator = {"apiVersion": "source.extensions.fluxcd.io/v1beta1", "kind": "ArtifactGenerator"}
+    generator |= {"metadata": meta, "spec": made}
+    web = ks("web", sourceRef={"kind": "ExternalArtifact", "name": "web"})
+    tree = Tree({"production": [web, ks("api"), ks("sources")], "web": [], "api": [], "sources": [generator]})
+    fleet = walk(tree)
+    assert fleet.units["flux-system/web"].rendering.variables.sources == (generator,)
+    assert sorted(tree.renders) == ["api", "flux-system", "sources", "web", "web"]
+
+
 def test_what_is_rendered_is_rendered_in_turn_each_once_and_knows_its_parent(walk):
     tree = Tree(
         {"production": [ks("infra"), ks("apps")], "infra": [config("x")], "apps": [ks("web")], "web": []}

@@ -15,7 +15,6 @@ from runner.model import FLUX, ResourceRef
 from runner.render.variables import NotRead, resolve
 
 SPEC = yaml.safe_load("{interval: 10m, prune: true, sourceRef: {kind: GitRepository, name: fleet}}")
-SOURCE = ResourceRef("flux-system", "fleet", "source.toolkit.fluxcd.io", "GitRepository", "v1")
 
 
 def apps(sources="", substitute=None):
@@ -67,7 +66,7 @@ NOT_READ = NotRead.NOT_READ
 def test_without_post_build_there_is_nothing():
     k = apps()
     made = found(k)
-    assert (made.values, made.known, made.source) == ({}, True, None)
+    assert (made.values, made.known, made.sources) == ({}, True, ())
 
 
 def test_later_sources_beat_earlier_ones_and_substitute_beats_all():
@@ -225,8 +224,9 @@ def test_the_values_of_a_secret(source, expected, problem):
 
 
 def test_the_definition_of_the_source_comes_along():
-    source = {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository"}
-    assert found(apps(), produced={SOURCE: Produced("x/y", source)}).source is source
+    api, meta = "source.toolkit.fluxcd.io/v1", {"name": "fleet", "namespace": "flux-system"}
+    source = {"apiVersion": api, "kind": "GitRepository", "metadata": meta}
+    assert found(apps(), produced=desired(source)).sources == (source,)
 
 
 ANSWERS = st.sampled_from([None, NOT_READ]) | st.dictionaries(st.sampled_from("xyz"), st.sampled_from("12"))

@@ -2,11 +2,14 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
+	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/kustomize/api/resource"
 )
 
@@ -17,9 +20,11 @@ var byText = []struct{ code, text string }{
 	{"outside_root", "fs-security-constraint"},
 	{"panic", "recovered from"},
 	{"cycle", "cycle detected"},
+	{"build", "may not add resource with an already registered id"},
 	{"yaml", "MalformedYAMLError"},
 	{"yaml", "failed to decode Kubernetes YAML"},
 	{"yaml", "error converting YAML to JSON"},
+	{"yaml", "error unmarshaling JSON"},
 	{"yaml", "invalid Kustomization"},
 	{"missing_file", "no such file or directory"},
 	{"missing_file", "unable to find one of 'kustomization.yaml'"},
@@ -56,11 +61,33 @@ func (b *build) problem(stage string, err error) problem {
 		p.File, _ = relativeTo(b.root, b.files.refused.path)
 		return p
 	}
-	p.File = b.blame(err.Error())
-	if at := lineNumber.FindStringSubmatch(text); at != nil && p.Code == "yaml" {
+	if p.File = b.blame(err.Error()); p.File == "" {
+		p.File = b.blameKfile(err.Error())
+	}
+	if at := lineNumber.FindStringSubmatch(text); at != nil && p.Code == "yaml" && p.File != "" {
 		p.Line, _ = strconv.Atoi(at[1])
 	}
+	b.locate(&p)
 	return p
+}
+
+// locate finds the line in the file as it is: kustomize counts from the start of a document, and its
+// parser is off by one or more when a bracket stays open.
+func (b *build) locate(p *problem) {
+	extension := filepath.Ext(p.File)
+	if p.Code != "yaml" || extension != ".yaml" && extension != ".yml" {
+		return
+	}
+	data, err := b.files.ReadFile(filepath.Join(b.root, p.File))
+	if err != nil {
+		return
+	}
+	errs := parseFile(data, b.limits).Errors
+	if len(errs) == 0 || !strings.Contains(errs[0].Message, "yaml: line ") && isKfile(p.File) {
+		return // it can be read, so its fields are wrong; a kustomization file needs no kind
+	}
+	p.Line = errs[0].Line
+	p.Message = lineNumber.ReplaceAllString(p.Message, fmt.Sprintf("line %d", p.Line))
 }
 
 var (
@@ -81,6 +108,36 @@ func (b *build) blame(text string) (file string) {
 		}
 	}
 	return file
+}
+
+var (
+	aboutKfile  = regexp.MustCompile(`accumulating resources|[Ii]nvalid Kustomization|YAML to JSON|unmarshaling JSON|Found multiple`)
+	directories = regexp.MustCompile(`(?:path|under:) '?(/[^'\s]+)`)
+)
+
+// blameKfile is for errors that name no file but can only be about a kustomization file: the one in the
+// last directory of the text, else the first.
+func (b *build) blameKfile(text string) (file string) {
+	if !aboutKfile.MatchString(text) {
+		return ""
+	}
+	candidates := []string{b.directory}
+	for _, found := range directories.FindAllStringSubmatch(text, -1) {
+		candidates = append(candidates, found[1])
+	}
+	for _, directory := range candidates {
+		for _, path := range b.files.read {
+			if filepath.Dir(path) == filepath.Clean(directory) && isKfile(path) {
+				file, _ = relativeTo(b.root, path)
+				break
+			}
+		}
+	}
+	return file
+}
+
+func isKfile(path string) bool {
+	return slices.Contains(konfig.RecognizedKustomizationFileNames(), filepath.Base(path))
 }
 
 // looked resolves a word of an error text; kustomize names files relative to whichever directory it

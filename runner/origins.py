@@ -1,0 +1,96 @@
+"""Which objects stand behind a `sourceRef`: the source, the generator that makes it, what these read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from runner.model import Manifest, ResourceRef, SourceRef
+
+SOURCES = "source.toolkit.fluxcd.io/"
+EXTENSIONS = "source.extensions.fluxcd.io/"
+EXTERNAL = "ExternalArtifact"
+GENERATOR = "ArtifactGenerator"
+
+
+class Holder(Protocol):
+    """Whatever has an object of the desired state."""
+
+    @property
+    def object(self) -> Manifest: ...
+
+
+def is_origin(manifest: Manifest) -> bool:
+    """Whether an object is a source, or makes one."""
+    return str(manifest["apiVersion"]).startswith((SOURCES, EXTENSIONS))
+
+
+def origins(source: SourceRef, desired: Mapping[ResourceRef, Holder]) -> tuple[Manifest, ...]:
+    """Every object of the desired state that decides which files a source has."""
+    found: dict[ResourceRef, Manifest] = {}
+    todo, seen = [source], set[SourceRef]()
+    while todo:
+        ref = todo.pop()
+        if ref in seen:
+            continue
+        seen.add(ref)
+        for manifest in _named(ref, desired):
+            found[ResourceRef.of(manifest)] = manifest
+            todo += _read(manifest)
+    return tuple(found[ref] for ref in sorted(found))
+
+
+def makes(generator: Manifest, artifact: str) -> bool:
+    """Whether an ArtifactGenerator's list of artifacts has this name, or could by its `pathPattern`."""
+    spec = _mapping(generator.get("spec"))
+    for made in mappings(spec.get("artifacts")):
+        name = str(made.get("name", ""))
+        if name == artifact:
+            return True
+        if spec.get("pathPattern") and re.fullmatch(_template(name), artifact):
+            return True
+    return False
+
+
+def is_generator(manifest: Manifest, namespace: str) -> bool:
+    return (
+        manifest["kind"] == GENERATOR
+        and str(manifest["apiVersion"]).startswith(EXTENSIONS)
+        and (manifest["metadata"].get("namespace") or "") == namespace
+    )
+
+
+def mappings(value: object) -> list[Mapping[str, object]]:
+    """The mappings of a list; nothing of anything else."""
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def _named(ref: SourceRef, desired: Mapping[ResourceRef, Holder]) -> Iterator[Manifest]:
+    if ref.ref in desired:
+        yield desired[ref.ref].object
+    if ref.kind == EXTERNAL:
+        for holder in desired.values():
+            if is_generator(holder.object, ref.namespace) and makes(holder.object, ref.name):
+                yield holder.object
+
+
+def _read(manifest: Manifest) -> Iterator[SourceRef]:
+    """The sources that an object takes files from."""
+    spec, own = _mapping(manifest.get("spec")), str(manifest["metadata"].get("namespace") or "")
+    if manifest["kind"] == GENERATOR:
+        for source in mappings(spec.get("sources")):
+            namespace = str(source.get("namespace") or own)
+            yield SourceRef(str(source.get("kind", "")), namespace, str(source.get("name", "")))
+    elif manifest["kind"] == "GitRepository":
+        for include in mappings(spec.get("include")):
+            repository = _mapping(include.get("repository"))
+            yield SourceRef("GitRepository", own, str(repository.get("name", "")))
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _template(name: str) -> str:
+    return ".+".join(re.escape(part) for part in re.split(r"\{[^{}]*\}", name))
