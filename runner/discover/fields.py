@@ -211,8 +211,8 @@ FIELDS = (
         "sourceRef.kind",
         _STRING,
         _DIFFERENT,
-        "the source must come down to this checkout: the root's own, a `GitRepository` with this repository's "
-        "URL and branch, or an `ExternalArtifact` made of these",
+        "the source must come down to this checkout: the root's own, a `GitRepository` with this "
+        "repository's URL and branch, or an `ExternalArtifact` made of these",
         required=True,
         choices=("OCIRepository", "GitRepository", "Bucket", "ExternalArtifact"),
     ),
