@@ -11,7 +11,7 @@ from runner.fleet import Produced, Rendering, Variables
 from runner.model import Artifact, Kustomization, Manifest, ResourceRef, VariableSource
 from runner.options import Precedence
 from runner.ports import Builder
-from runner.redact import shown
+from runner.redact import scrub, shown
 from runner.render import explain, traps
 from runner.render.locate import located
 from runner.render.prepare import encrypted, prepare
@@ -102,6 +102,7 @@ class Renderer:
 
 def _rendering(k: Kustomization, built: Built, variables: Variables) -> Rendering:
     warnings = [*variables.warnings, *(str(warning) for warning in built.warnings)]
+    secrets = [variables.values[name] for name in variables.display]  # names and keys may hold them
     problems = list(built.problems)
     objects: list[dict[str, Any]] = []
     views: list[Manifest] = []
@@ -121,7 +122,7 @@ def _rendering(k: Kustomization, built: Built, variables: Variables) -> Renderin
         unresolved=unresolved,
         closure=built.closure,
         problems=tuple(problems),
-        warnings=tuple(warnings),
+        warnings=tuple(scrub(warning, secrets) for warning in warnings),
         dropped=any(w.code == "dropped" and _KFILE not in w.message for w in built.warnings),
         variables=variables,
     )

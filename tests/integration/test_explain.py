@@ -184,6 +184,12 @@ def test_a_string_that_became_a_number_is_a_warning(fleet: Fleet):
     assert 'env: "80"' in result.out
 
 
+def test_a_warning_shows_no_secret_that_is_part_of_a_name(fleet: Fleet):
+    fleet.write("apps/web.yaml", WEB.replace("name: web,", 'name: "${password}",') % "${port}")
+    told = fleet.run("--values", str(fleet.values)).err
+    assert "ConfigMap/web/‹hidden› has a number where a string is needed" in told
+
+
 def test_values_that_cannot_be_used_are_refused_without_quoting_them(fleet: Fleet):
     def refused(text: str) -> str:
         fleet.values.write_text(textwrap.dedent(text))
