@@ -25,7 +25,7 @@ from runner.discover.duration import seconds
 from runner.errors import ExitCode, Interrupted, RunnerError, UsageError
 from runner.event import Mode
 from runner.model import Action, Run
-from runner.options import ROOT, Options, PruneLimit
+from runner.options import ROOT, Options, Precedence, PruneLimit
 from runner.report import clean, style, summary, text
 
 INPUTS: Mapping[str, str] = {
@@ -36,6 +36,7 @@ INPUTS: Mapping[str, str] = {
     "context": "",
     "working-directory": ".",
     "dry-run": "false",
+    "substitute-precedence": "inline",
     "prune-limit": "10,20%",
     "approve": "",
     "takeover": "false",
@@ -174,6 +175,12 @@ class Inputs:
         except ValueError as exc:
             raise wrong(name, str(exc)) from exc
 
+    def precedence(self, name: str) -> Precedence:
+        given = self.text(name)
+        if given not in list(Precedence):
+            raise wrong(name, f"{given!r} is neither inline nor from")
+        return Precedence(given)
+
     def limit(self, name: str) -> PruneLimit:
         try:
             return parse_prune_limit(self.text(name))
@@ -220,6 +227,7 @@ def options(inputs: Inputs, *, kubeconfig: str, dry_run: bool) -> Options:
         kubeconfig=kubeconfig,
         context=inputs.text("context"),
         dry_run=dry_run,
+        substitute_precedence=inputs.precedence("substitute-precedence"),
         takeover=inputs.flag("takeover"),
         allow_older=inputs.flag("allow-older"),
         install_flux=inputs.flag("install-flux"),

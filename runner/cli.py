@@ -60,6 +60,13 @@ def _common(command: F) -> F:
             click.option("--root", default=ROOT, show_default=True, help="The root Kustomization."),
             click.option("-n", "--namespace", default="", help="Only Kustomizations of this namespace."),
             click.option("-A", "--all-namespaces", is_flag=True, help="Of all namespaces; the default."),
+            click.option(
+                "--substitute-precedence",
+                type=click.Choice(["inline", "from"]),
+                default="inline",
+                show_default=True,
+                help="Which counts when substitute and substituteFrom set one name.",
+            ),
         )
     ):
         command = option(command)
@@ -74,6 +81,17 @@ def _cluster(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def _values(command: F) -> F:
+    """The flag of every command that can do without what only the cluster has."""
+    return click.option(
+        "--values",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        metavar="FILE",
+        help="ConfigMaps and Secrets to use as if the cluster had them.",
+    )(command)
 
 
 def _output(*choices: str) -> Callable[[F], F]:
@@ -94,6 +112,7 @@ def commands() -> None:
 @_cluster
 @_output("text", "json", "yaml")
 @click.option("--dry-run", is_flag=True, help="Show what would happen; write nothing.")
+@_values
 @click.option("--read-secrets", is_flag=True, help="Let a dry run read Secrets of the cluster.")
 @click.option("--exit-code", is_flag=True, help="Exit with 5 when a dry run finds differences.")
 @click.option("--prune-limit", default="10,20%", show_default=True, help="More deletions are held back.")
@@ -130,13 +149,17 @@ def reconcile(**given: Any) -> int:  # noqa: ANN401 -- click gives what the deco
 @click.argument("names", nargs=-1, metavar="[NAMESPACE/NAME]...")
 @_common
 @_output("yaml", "json", "name", "text")
+@_values
+@click.option(
+    "--explain", is_flag=True, help="Show variables and their origins; -o json: beside the objects."
+)
 @click.option("--show-secrets", is_flag=True, help="Print the values of Secrets.")
 def build(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
     """Render Kustomizations as they would be applied; no cluster is asked."""
     from runner import commands as do
 
-    output, secrets = given.pop("output"), given.pop("show_secrets")
-    result, errors, code = do.build(do.options(**given), output, show_secrets=secrets)
+    output, secrets, explained = (given.pop(name) for name in ("output", "show_secrets", "explain"))
+    result, errors, code = do.build(do.options(**given), output, show_secrets=secrets, explained=explained)
     _print(result)
     for line in errors:
         _say(line)

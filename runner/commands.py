@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runner import desired, discover
+from runner import desired, discover, redact
 from runner.assembly import clients
 from runner.discover.duration import seconds
 from runner.errors import ExitCode, UsageError
-from runner.fleet import Fleet, Unit
-from runner.model import Leaf, Manifest, ResourceRef, Run, State
-from runner.options import ROOT, Options, PruneLimit
-from runner.rendered import Problem
+from runner.fleet import Fleet, Provenance, Unit
+from runner.model import Leaf, ResourceRef, Run, State
+from runner.options import ROOT, Options, Precedence, PruneLimit
+from runner.render.explain import provenance
 from runner.report import json, style, text, yaml
 from runner.report.views import BuildView, Scope
 from runner.session import in_order
@@ -36,11 +37,15 @@ def options(  # noqa: PLR0913 -- one argument for each flag
     prune_limit: str = "10,20%",
     lock_timeout: str = "10m",
     lease_duration: str = "30s",
+    substitute_precedence: str = Precedence.INLINE,
+    values: Sequence[Path] = (),
     **rest: Any,  # noqa: ANN401 -- flags that are options as they are
 ) -> Options:
     """Options from flags. Raises UsageError."""
     if all_namespaces and namespace:
         raise UsageError("-n and -A exclude each other", hint="-A, all namespaces, is the default.")
+    if values and rest.get("dry_run") is False:
+        raise UsageError("--values is for dry runs", hint="a deploy takes its values from the cluster.")
     own = namespace or root.partition("/")[0]
     return Options(
         repo=repo,
@@ -51,6 +56,8 @@ def options(  # noqa: PLR0913 -- one argument for each flag
         prune_limit=parse_prune_limit(prune_limit),
         lock_timeout=_seconds("--lock-timeout", lock_timeout),
         lease_duration=_seconds("--lease-duration", lease_duration),
+        substitute_precedence=Precedence(substitute_precedence),
+        values=tuple(values),
         **rest,
     )
 
@@ -78,16 +85,23 @@ def exit_code(result: Run, *, differences: bool = False) -> int:
     return ExitCode.DONE
 
 
-def build(chosen: Options, output: str, *, show_secrets: bool) -> tuple[str, list[str], int]:
-    """The rendered objects, what could not be rendered, and the exit code."""
+def build(
+    chosen: Options, output: str, *, show_secrets: bool, explained: bool = False
+) -> tuple[str, list[str], int]:
+    """The rendered objects or their variables, what could not be rendered, and the exit code."""
+    if explained and output == "name":
+        raise UsageError("--explain has no -o name", hint="-o text and -o json show variables.")
     with clients(chosen, sys.stderr, with_cluster=False) as world:
         source = desired.at(chosen, world)
         fleet = source.fleet(cluster=None)
         units = _selected(chosen, fleet)
-        shown = {unit.id: _objects(unit, show_secrets=show_secrets) for unit in units}
-        errors = {unit.id: _problems(unit) for unit in units}
-        code = int(ExitCode.FAILED if any(errors.values()) else ExitCode.DONE)
-        problems = [f"{id_}: {line}" for id_, found in errors.items() for line in text.problems(found)]
+        views = [_view(unit, show_secrets=show_secrets) for unit in units]
+        if explained:
+            views = _explained(source, fleet, units, views)
+        code = int(ExitCode.FAILED if any(view.errors for view in views) else ExitCode.DONE)
+        problems = [
+            f"{view.namespace}/{view.name}: {line}" for view in views for line in text.problems(view.errors)
+        ]
         problems += [
             f"{unit.id}: warning: {w}" for unit in units if unit.rendering for w in unit.rendering.warnings
         ]
@@ -95,18 +109,10 @@ def build(chosen: Options, output: str, *, show_secrets: bool) -> tuple[str, lis
         problems += [f"warning: {line}" for line in discover.warnings(units)]
         if output == "json":
             scope = Scope("", source.root.path.removeprefix("./"), source.revision)
-            views = [
-                BuildView(
-                    unit.kustomization.namespace,
-                    unit.kustomization.name,
-                    unit.kustomization.path,
-                    shown[unit.id],
-                    errors[unit.id],
-                )
-                for unit in units
-            ]
             return json.build(scope, views, code), problems, code
-        everything = [manifest for unit in units for manifest in shown[unit.id]]
+        if explained:
+            return text.variables(views), problems, code
+        everything = [manifest for view in views for manifest in view.resources]
         if output == "name":
             return "".join(f"{ResourceRef.of(manifest)}\n" for manifest in everything), problems, code
         return world.builder.encode(everything) if everything else "", problems, code
@@ -212,14 +218,28 @@ def _selected(chosen: Options, fleet: Fleet) -> list[Unit]:
     return units
 
 
-def _objects(unit: Unit, *, show_secrets: bool) -> Sequence[Manifest]:
-    if unit.rendering is None:
-        return ()
-    return unit.rendering.objects if show_secrets else unit.rendering.shown
+def _view(unit: Unit, *, show_secrets: bool) -> BuildView:
+    k, rendering = unit.kustomization, unit.rendering
+    if rendering is None:
+        return BuildView(k.namespace, k.name, k.path)
+    resources = rendering.objects if show_secrets else rendering.shown
+    return BuildView(k.namespace, k.name, k.path, resources, rendering.problems)
 
 
-def _problems(unit: Unit) -> tuple[Problem, ...]:
-    return unit.rendering.problems if unit.rendering else ()
+def _explained(
+    source: desired.Desired, fleet: Fleet, units: Sequence[Unit], views: Sequence[BuildView]
+) -> list[BuildView]:
+    """The views with their variables; a value that holds any secret of the entry is left out."""
+    secrets = [value for unit in fleet for value in redact.of(unit)]
+    renderer = source.offline()
+    explained = []
+    for unit, view in zip(units, views, strict=True):
+        rows: tuple[Provenance, ...] = ()
+        if unit.rendering is not None:
+            k, found = unit.kustomization, unit.rendering.variables
+            rows = provenance(k, found, renderer.mentioned(k, found), secrets)
+        explained.append(replace(view, variables=rows))
+    return explained
 
 
 def _unknown(unit: Unit) -> list[str]:

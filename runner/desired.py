@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +12,14 @@ from pathlib import Path
 from runner import discover
 from runner.errors import ClusterError, RenderError, UsageError
 from runner.fleet import Fleet, Unit
-from runner.model import Artifact, Kustomization, Manifest, VariableSource
+from runner.model import Artifact, Kustomization, Manifest, ResourceRef, VariableSource
 from runner.options import Options
 from runner.ports import Builder, Clock, Cluster, Listener, Observer, Phase, Progress, Repository
 from runner.render import NotRead, Renderer
 from runner.session import World
 from runner.sources import Checkout
 
+_VALUES_HINT = "it holds what the cluster would answer: ConfigMaps and Secrets, each with its namespace."
 SHORT = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{32,}\b")  # a commit's digits, as many as people write
 
 
@@ -62,6 +63,7 @@ class Desired:
     root: Kustomization
     artifact: Artifact
     commit: str
+    stand_ins: Mapping[ResourceRef, Manifest] = field(default_factory=dict, repr=False)
     _asked: dict[VariableSource, Manifest | NotRead | None] = field(default_factory=dict)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
@@ -89,6 +91,10 @@ class Desired:
             )
         return fleet
 
+    def offline(self) -> Renderer:
+        """A renderer that asks no cluster."""
+        return self._renderer(None, remembered=True)
+
     def renderer_now(self) -> Renderer:
         """A renderer that asks the cluster anew each time."""
         return self._renderer(self.clients.world().cluster, remembered=False)
@@ -101,6 +107,8 @@ class Desired:
 
     def _renderer(self, cluster: Cluster | None, *, remembered: bool) -> Renderer:
         def live(source: VariableSource) -> Manifest | NotRead | None:
+            if source.ref in self.stand_ins:
+                return self.stand_ins[source.ref]
             if cluster is None or (
                 source.kind == "Secret" and self.options.dry_run and not self.options.read_secrets
             ):
@@ -112,16 +120,18 @@ class Desired:
                     self._asked[source] = cluster.get(source.ref)
                 return self._asked[source]
 
-        return Renderer(self.clients.builder, self.checkout.artifact, live)
+        precedence = self.options.substitute_precedence
+        return Renderer(self.clients.builder, self.checkout.artifact, live, precedence)
 
 
 def at(options: Options, clients: Clients) -> Desired:
     """Read the checkout at the revision that is asked for.
 
     Raises:
-        UsageError: the revision or the entry does not exist.
+        UsageError: the revision or the entry does not exist, or a file of values cannot be used.
     """
     entry = _entry(options.entry)
+    stand_ins = _stand_ins(options.values, clients.builder)
     commit = clients.repository.resolve("HEAD" if options.worktree else options.revision)
     root = discover.root(options.root, entry)
     checkout = Checkout(
@@ -137,7 +147,7 @@ def at(options: Options, clients: Clients) -> Desired:
             f"entry {options.entry} is no directory of {artifact.revision}",
             hint="name the directory that a cluster starts from, such as clusters/production.",
         )
-    return Desired(options, clients, checkout, root, artifact, commit)
+    return Desired(options, clients, checkout, root, artifact, commit, stand_ins)
 
 
 def _entry(text: str) -> str:
@@ -150,3 +160,28 @@ def _entry(text: str) -> str:
             f"entry {text} is not a path inside the repository", hint="give it without .. and /."
         )
     return "/".join(parts)
+
+
+def _stand_ins(files: Sequence[Path], builder: Builder) -> dict[ResourceRef, Manifest]:
+    """The ConfigMaps and Secrets of the given files; the last of a name counts. Contents are not quoted."""
+    found: dict[ResourceRef, Manifest] = {}
+    for file in files:
+        try:
+            parsed = builder.parse(file.read_bytes(), file.name)
+        except OSError as exc:
+            raise UsageError(f"values file {file} cannot be read: {exc.strerror}") from exc
+        if parsed.problems or not parsed.objects:
+            lines = sorted({problem.line for problem in parsed.problems if problem.line})
+            where = f" at line {lines[0]}" if lines else ""
+            raise UsageError(
+                f"values file {file} is not a YAML file of ConfigMaps and Secrets{where}", hint=_VALUES_HINT
+            )
+        for each in parsed.objects:
+            ref = ResourceRef.of(each.object)
+            if ref.group or ref.kind not in {"ConfigMap", "Secret"} or not ref.namespace:
+                raise UsageError(
+                    f"values file {file}:{each.line}: {ref} is not a ConfigMap or Secret with a namespace",
+                    hint=_VALUES_HINT,
+                )
+            found[ref] = each.object
+    return found

@@ -18,13 +18,39 @@ class Produced:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a variable is given a value: in a source, or (None) in `postBuild.substitute`."""
+
+    source: VariableSource | None = None
+    producer: str = ""  # the Kustomization of this run that produces the source
+
+    def __str__(self) -> str:
+        return str(self.source) if self.source else "inline"
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """One variable as it is explained to people."""
+
+    name: str
+    value: str | None  # None when it is secret or has none
+    source: str  # inline, default, unset, or the ConfigMap or Secret
+    producer: str = ""
+    overridden: tuple[str, ...] = ()  # what gave it a value that does not count, in the order of loading
+    used: bool | None = None  # None when that cannot be told
+    placeholder: str = ""  # what is shown in place of a secret value
+
+
+@dataclass(frozen=True, slots=True)
 class Variables:
     """What a build takes from elsewhere: the values of its expressions, and its source's definition."""
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     display: Mapping[str, str] = field(default_factory=dict)  # placeholders for values that are secret
     overridable: frozenset[str] = frozenset()  # names that a source without an answer could still change
+    origins: Mapping[str, tuple[Origin, ...]] = field(default_factory=dict)  # by name; the last one counts
     missing: tuple[VariableSource, ...] = ()  # required, and found nowhere
+    absent: tuple[VariableSource, ...] = ()  # optional, and found nowhere
     unread: tuple[VariableSource, ...] = ()  # only in the cluster, which is not asked here
     live: tuple[VariableSource, ...] = ()  # answered, or to be answered, by the cluster
     producers: frozenset[str] = frozenset()  # Kustomizations of this run that produce a source

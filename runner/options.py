@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 ROOT = "flux-system/flux-system"
+
+
+class Precedence(StrEnum):
+    """Which value counts when `substitute` and `substituteFrom` both set a variable."""
+
+    INLINE = "inline"  # Flux's order
+    FROM = "from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,8 @@ class Options:
     context: str = ""
     dry_run: bool = False
     read_secrets: bool = False  # a dry run may read Secrets
+    substitute_precedence: Precedence = Precedence.INLINE
+    values: tuple[Path, ...] = ()  # stand-ins for ConfigMaps and Secrets that only the cluster has
     takeover: bool = False
     allow_older: bool = False
     install_flux: bool = False

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runner.errors import RunnerError
 from runner.fleet import Produced, Rendering, Variables
 from runner.model import Artifact, Kustomization, Manifest, ResourceRef, VariableSource
+from runner.options import Precedence
 from runner.origins import origins
 from runner.ports import Builder
-from runner.redact import shown
+from runner.redact import scrub, shown
+from runner.render import explain, traps
+from runner.render.locate import located
 from runner.render.prepare import encrypted, prepare
 from runner.render.variables import Live, NotRead, resolve
 from runner.rendered import BuildRequest, Built, Problem, RenderedResource
@@ -28,9 +31,13 @@ class Renderer:
     builder: Builder
     artifact: Callable[[Kustomization, Sequence[Manifest]], Artifact]  # by its source; raises RunnerError
     live: Live
+    precedence: Precedence = Precedence.INLINE
 
     def resolve(self, k: Kustomization, desired: Mapping[ResourceRef, Produced]) -> Variables:
-        return resolve(k, desired, self.live, lambda ref: self._before_substitution(k, desired, ref))
+        def raw(ref: ResourceRef) -> Manifest | None:
+            return self._before_substitution(k, desired, ref)
+
+        return resolve(k, desired, self.live, raw, self.precedence)
 
     def render(self, k: Kustomization, variables: Variables, *, final: bool = False) -> Rendering:
         """Build, substitute and prepare one Kustomization.
@@ -44,9 +51,10 @@ class Renderer:
         if problems:
             return Rendering(problems=tuple(problems), warnings=variables.warnings, variables=variables)
         try:
+            root = self.artifact(k, variables.sources).root
             built = self.builder.build(
                 BuildRequest(
-                    root=self.artifact(k, variables.sources).root,
+                    root=root,
                     path=k.path,
                     kustomization=k.manifest,
                     variables=variables.values,
@@ -57,33 +65,51 @@ class Renderer:
             )
         except RunnerError as exc:
             return Rendering(problems=(Problem("source", exc.message, "build"),), variables=variables)
-        return _rendering(k, built, variables)
+        rendering = _rendering(k, built, variables)
+        if rendering.ok:
+            return rendering
+        told = explain.problems(rendering.problems, k, variables)
+        return replace(rendering, problems=located(told, built.closure, root, self.builder))
+
+    def mentioned(self, k: Kustomization, variables: Variables) -> explain.Mentions | None:
+        """Which variables the objects name before substitution; None when that cannot be told."""
+        if k.post_build is None:
+            return explain.Mentions()
+        try:
+            built = self._bare(k, variables.sources)
+        except RunnerError:
+            return None
+        return explain.mentions(resource.object for resource in built.resources) if built.ok else None
 
     def offline(self) -> Renderer:
         """The same, without asking the cluster anything."""
-        return Renderer(self.builder, self.artifact, lambda _: NotRead.NOT_READ)
+        return Renderer(self.builder, self.artifact, lambda _: NotRead.NOT_READ, self.precedence)
 
     def _before_substitution(
         self, k: Kustomization, desired: Mapping[ResourceRef, Produced], ref: ResourceRef
     ) -> Manifest | None:
-        spec = {key: value for key, value in k.manifest["spec"].items() if key != "postBuild"}
-        artifact = self.artifact(k, origins(k.source, desired))
-        request = BuildRequest(artifact.root, k.path, {**k.manifest, "spec": spec})
-        for resource in self.builder.build(request).resources:
+        for resource in self._bare(k, origins(k.source, desired)).resources:
             if ResourceRef.of(resource.object) == ref:
                 return resource.object
         return None
 
+    def _bare(self, k: Kustomization, sources: Sequence[Manifest]) -> Built:
+        """The build without substitution."""
+        spec = {key: value for key, value in k.manifest["spec"].items() if key != "postBuild"}
+        root = self.artifact(k, sources).root
+        return self.builder.build(BuildRequest(root, k.path, {**k.manifest, "spec": spec}))
+
 
 def _rendering(k: Kustomization, built: Built, variables: Variables) -> Rendering:
     warnings = [*variables.warnings, *(str(warning) for warning in built.warnings)]
+    secrets = [variables.values[name] for name in variables.display]  # names and keys may hold them
     problems = list(built.problems)
     objects: list[dict[str, Any]] = []
     views: list[Manifest] = []
     unresolved: dict[ResourceRef, tuple[str, ...]] = {}
     for resource in built.resources:
         prepared, said = prepare(resource.object, k)
-        warnings += said
+        warnings += [*said, *traps.warnings(resource.object)]
         objects.append(prepared)
         views.append(_view(resource, prepared, k))
         if resource.unresolved:
@@ -96,7 +122,7 @@ def _rendering(k: Kustomization, built: Built, variables: Variables) -> Renderin
         unresolved=unresolved,
         closure=built.closure,
         problems=tuple(problems),
-        warnings=tuple(warnings),
+        warnings=tuple(scrub(warning, secrets) for warning in warnings),
         dropped=any(w.code == "dropped" and _KFILE not in w.message for w in built.warnings),
         variables=variables,
     )

@@ -1,20 +1,22 @@
 """Where a Kustomization's variables come from, and which are not known yet.
 
 Source of the rules: kustomize-controller's post-build substitution (sources from top to bottom, then
-the inline values; a ConfigMap's `data`, a Secret's decoded `data`).
+the inline values; a ConfigMap's `data`, a Secret's decoded `data`). `Precedence.FROM` loads the inline
+values first instead.
 """
 
 from __future__ import annotations
 
 from base64 import b64decode
 from binascii import Error as BadBase64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from enum import Enum
 
 from runner import redact
-from runner.fleet import Produced, Variables
+from runner.fleet import Origin, Produced, Variables
 from runner.model import FLUX, Kustomization, Manifest, PostBuild, ResourceRef, VariableSource
+from runner.options import Precedence
 from runner.origins import origins
 
 
@@ -29,15 +31,23 @@ Raw = Callable[[ResourceRef], Manifest | None]
 _LIVE_WINS = {"ssa": frozenset({"ifnotpresent", "merge", "ignore"}), "reconcile": frozenset({"disabled"})}
 
 
-def resolve(k: Kustomization, desired: Mapping[ResourceRef, Produced], live: Live, raw: Raw) -> Variables:
+def resolve(
+    k: Kustomization,
+    desired: Mapping[ResourceRef, Produced],
+    live: Live,
+    raw: Raw,
+    precedence: Precedence = Precedence.INLINE,
+) -> Variables:
     """Collect the variables of one Kustomization.
 
     A source comes from the desired state when a Kustomization of this run produces it, else from the
     cluster by `live`. One that the consumer itself produces is read before substitution, by `raw`:
     in a new cluster Flux would wait for it for ever.
     """
-    found = _Collected()
+    found = _Collected(precedence)
     post_build = k.post_build or PostBuild()
+    if precedence is Precedence.FROM:
+        found.inline(post_build.substitute)
     for source in post_build.substitute_from:
         produced = desired.get(source.ref)
         if produced is not None and produced.kustomization == k.id:
@@ -45,19 +55,29 @@ def resolve(k: Kustomization, desired: Mapping[ResourceRef, Produced], live: Liv
                 f"{source} is produced by the Kustomization that reads it; in a new cluster Flux would "
                 "never get past it, so its text in Git is used, before substitution"
             )
-            found.add(source, raw(source.ref))
+            found.add(source, raw(source.ref), k.id)
         elif produced is not None and not _live_wins(produced.object):
             found.producers.add(produced.kustomization)
-            found.add(source, produced.object)
+            found.add(source, produced.object, produced.kustomization)
         else:
-            found.live.append(source)
-            answer = live(source)
-            if produced is not None:
-                found.producers.add(produced.kustomization)
-                answer = answer or produced.object
-            found.add(source, answer)
-    found.inline(post_build.substitute)
+            _from_cluster(found, source, live(source), produced)
+    if precedence is Precedence.INLINE:
+        found.inline(post_build.substitute)
     return replace(found.variables(), sources=origins(k.source, desired))
+
+
+def _from_cluster(
+    found: _Collected, source: VariableSource, answer: Manifest | NotRead | None, produced: Produced | None
+) -> None:
+    found.live.append(source)
+    if produced is None:
+        found.add(source, answer)
+        return
+    found.producers.add(produced.kustomization)
+    if answer:
+        found.add(source, answer)
+    else:
+        found.add(source, produced.object, produced.kustomization)
 
 
 def _live_wins(manifest: Manifest) -> bool:
@@ -71,55 +91,75 @@ def _live_wins(manifest: Manifest) -> bool:
 
 
 class _Collected:
-    def __init__(self) -> None:
+    def __init__(self, precedence: Precedence) -> None:
+        self.precedence = precedence
         self.values: dict[str, str] = {}
-        self.origin: dict[str, VariableSource] = {}
+        self.given: dict[str, list[tuple[Origin, str]]] = {}  # everything, in the order of loading
         self.overridable: set[str] = set()
         self.missing: list[VariableSource] = []
+        self.absent: list[VariableSource] = []
         self.unread: list[VariableSource] = []
         self.live: list[VariableSource] = []
         self.producers: set[str] = set()
         self.warnings: list[str] = []
         self.problems: list[str] = []
 
-    def add(self, source: VariableSource, answer: Manifest | NotRead | None) -> None:
+    def add(self, source: VariableSource, answer: Manifest | NotRead | None, producer: str = "") -> None:
         """Take a source's values over earlier ones; remember one that has no answer."""
         if answer is None and source.optional:
+            self.absent.append(source)
             return
         if answer is None or isinstance(answer, NotRead):
             (self.missing if answer is None else self.unread).append(source)
             self.overridable |= self.values.keys()
             return
         for name, value in self._data(source, answer).items():
-            self.values[name] = value
-            self.origin[name] = source
-            self.overridable.discard(name)
+            self._set(name, value, Origin(source, producer))
 
     def inline(self, substitute: Mapping[str, str]) -> None:
-        """`spec.postBuild.substitute` beats every source, as in Flux."""
         for name, value in sorted(substitute.items()):
-            if name in self.values and self.values[name].replace("\n", "") != value.replace("\n", ""):
-                self.warnings.append(
-                    f"variable {name} is set in postBuild.substitute and in {self.origin[name]} "
-                    "to different values; the one in substitute counts, as in Flux"
-                )
-            self.values[name] = value
-            self.origin.pop(name, None)
-            self.overridable.discard(name)
+            self._set(name, value, Origin())
 
     def variables(self) -> Variables:
-        secret = {name: s for name, s in self.origin.items() if s.kind == "Secret"}
+        origins = {name: tuple(origin for origin, _ in given) for name, given in self.given.items()}
+        sources = {name: origin[-1].source for name, origin in origins.items()}
         return Variables(
             values=self.values,
-            display={n: redact.placeholder(s.kind, s.namespace, s.name, n) for n, s in secret.items()},
+            display={
+                name: redact.placeholder(source.kind, source.namespace, source.name, name)
+                for name, source in sources.items()
+                if source is not None and source.kind == "Secret"
+            },
             overridable=frozenset(self.overridable),
+            origins=origins,
             missing=tuple(self.missing),
+            absent=tuple(self.absent),
             unread=tuple(self.unread),
             live=tuple(self.live),
             producers=frozenset(self.producers),
-            warnings=tuple(self.warnings),
+            warnings=(*self.warnings, *self._conflicts()),
             problems=tuple(self.problems),
         )
+
+    def _set(self, name: str, value: str, origin: Origin) -> None:
+        self.values[name] = value
+        self.given.setdefault(name, []).append((origin, value))
+        self.overridable.discard(name)
+
+    def _conflicts(self) -> Iterator[str]:
+        """Names that `substitute` and a source set to different values, whichever of them counts."""
+        for name, given in sorted(self.given.items()):
+            inline = next((value for origin, value in given if origin.source is None), None)
+            last = next(((o, value) for o, value in reversed(given) if o.source is not None), None)
+            if inline is None or last is None or inline.replace("\n", "") == last[1].replace("\n", ""):
+                continue
+            counts = "substitute counts, as in Flux"
+            if self.precedence is Precedence.FROM:
+                counts = f"{last[0]} counts, as substitute-precedence asks"
+            yield (
+                f"variable {name} is set in postBuild.substitute and in {last[0]} to different values; "
+                f"the one in {counts}"
+            )
 
     def _data(self, source: VariableSource, manifest: Manifest) -> dict[str, str]:
         found: dict[str, str] = {}

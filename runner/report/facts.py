@@ -40,10 +40,28 @@ def build(scope: Scope, kustomizations: Sequence[BuildView], exit_code: int) -> 
                 "path": each.path,
                 "resources": [dict(resource) for resource in each.resources],
                 "errors": [_problem(problem) for problem in each.errors],
+                **_variables(each),
             }
             for each in kustomizations
         ],
     }
+
+
+def _variables(view: BuildView) -> Document:
+    if view.variables is None:
+        return {}
+    rows = [
+        {
+            "name": each.name,
+            "value": each.value,
+            "source": each.source,
+            "producer": each.producer or None,
+            "overridden": list(each.overridden),
+            "used": each.used,
+        }
+        for each in view.variables
+    ]
+    return {"variables": rows}
 
 
 def tree(scope: Scope, leaves: Sequence[Leaf], exit_code: int) -> Document:

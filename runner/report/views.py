@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runner.fleet import Provenance
 from runner.model import Change, Manifest, Outcome, ResourceRef
 from runner.rendered import Problem
 
@@ -27,6 +28,7 @@ class BuildView:
     path: str
     resources: Sequence[Manifest] = ()
     errors: Sequence[Problem] = ()
+    variables: Sequence[Provenance] | None = None  # None: nobody asked
 
 
 def changes(outcome: Outcome) -> list[Change]:

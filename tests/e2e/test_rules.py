@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -188,6 +189,23 @@ def test_a_secret_that_appears_during_the_run_is_read_when_it_is_needed(world: B
     operator.join()
     assert result.states == {"fleet": "ready", "first": "ready", "second": "ready"}
     assert world.get(path(world, "second"))["data"] == {"user": "made-late"}
+
+
+def test_a_dry_run_takes_values_that_the_cluster_will_have_from_a_file(world: Bench, tmp_path: Path):
+    vars_ = {"kind": "Secret", "name": "vars"}
+    simple(world, "app", postBuild={"substituteFrom": [vars_], "substitute": {"size": "inline"}})
+    world.repository.write("app/app.yaml", config_map(world, "app", user="${user}", size="${size}"))
+    world.repository.commit()
+    values = tmp_path / "values.yaml"
+    meta = {"name": "vars", "namespace": world.namespace}
+    stand_in = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"user": "s3cret-user"}}
+    values.write_text(json.dumps(stand_in))
+    without = world.reconcile("--dry-run")
+    assert [change["action"] for change in without.of("app")["changes"]] == ["unknown"]
+    result = world.reconcile("--dry-run", "--values", str(values))
+    assert [change["action"] for change in result.of("app")["changes"]] == ["created"]
+    assert "s3cret-user" not in result.stdout + result.stderr
+    assert world.reconcile("--values", str(values), code=2).stdout == ""
 
 
 def test_secret_values_reach_no_output_and_no_record(world: Bench):

@@ -140,6 +140,7 @@ class TestInputs:
             ("root", "fleet/root", "root", "fleet/root"),
             ("names", "apps,\n  team/web\n\n", "names", {"flux-system/apps", "team/web"}),
             ("context", "production", "context", "production"),
+            ("substitute_precedence", "from", "substitute_precedence", "from"),
             ("prune_limit", "3, 5.5%", "prune_limit", PruneLimit(3, 5.5)),
             ("approve", "9f86d081\n0123456789abcdef", "approve", {"9f86d081", "0123456789abcdef"}),
             ("takeover", "true", "takeover", True),
@@ -165,6 +166,7 @@ class TestInputs:
         [
             ("entry", ""), ("entry", "  "), ("root", "flux-system"), ("root", "a/b/c"), ("root", "../x"),
             ("names", "Apps"), ("names", "a b"), ("names", "a/b/c"), ("names", "--all"),
+            ("substitute_precedence", "both"),
             ("prune_limit", "10"), ("prune_limit", "-1,20%"), ("approve", "yes"), ("approve", "9F86D081"),
             ("takeover", "yes"), ("takeover", "1"), ("allow_older", "on"), ("install_flux", "tRUE"),
             ("max_parallel", "0"), ("max_parallel", "1001"), ("max_parallel", "4.0"), ("max_parallel", "-1"),
@@ -183,7 +185,7 @@ class TestInputs:
 
     def test_every_option_of_a_run_has_an_input(self):
         """But for those that a workflow has no use for."""
-        left_out = {"repo", "revision", "worktree", "namespace", "read_secrets", "lease_duration"}
+        left_out = {"repo", "revision", "worktree", "namespace", "read_secrets", "lease_duration", "values"}
 
         offered = {name.replace("-", "_") for name in action.INPUTS} - {"working_directory"}
         assert offered == {field.name for field in fields(Options)} - left_out

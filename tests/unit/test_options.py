@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from runner.commands import exit_code, options, parse_prune_limit
 from runner.errors import UsageError
 from runner.model import Action, Change, Held, Outcome, ResourceRef, Run, State
-from runner.options import Options, PruneLimit
+from runner.options import Options, Precedence, PruneLimit
 
 LIMITS = [
     pytest.param(10, 1000, False, id="as many as the number allows are few"),
@@ -102,6 +102,11 @@ FLAGS = [
         id="durations are Go's",
     ),
     pytest.param(
+        {"substitute_precedence": "from", "values": [Path("v")], "dry_run": True},
+        {"substitute_precedence": Precedence.FROM, "values": (Path("v"),)},
+        id="variables",
+    ),
+    pytest.param(
         {"repo": Path("/x"), "takeover": True, "entry": "clusters/p"},
         {"repo": Path("/x"), "takeover": True, "entry": "clusters/p"},
         id="the rest is taken as it is",
@@ -122,6 +127,7 @@ def test_flags_become_options(given_, expected):
         pytest.param({"lock_timeout": "10"}, "--lock-timeout: '10' is not a duration", id="no unit"),
         pytest.param({"lease_duration": "1d"}, "--lease-duration: '1d' is not a duration", id="no such unit"),
         pytest.param({"prune_limit": "all"}, "prune limit 'all'", id="no limit"),
+        pytest.param({"values": [Path("x")], "dry_run": False}, "--values is for dry runs", id="a deploy"),
     ],
 )
 def test_flags_that_make_no_sense_are_refused(given_, message):

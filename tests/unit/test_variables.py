@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from runner.discover import parse
 from runner.fleet import Produced
 from runner.model import FLUX, ResourceRef
+from runner.options import Precedence
 from runner.render.variables import NotRead, resolve
 
 SPEC = yaml.safe_load("{interval: 10m, prune: true, sourceRef: {kind: GitRepository, name: fleet}}")
@@ -47,7 +48,7 @@ def desired(*manifests, by="flux-system/infra"):
     return {ResourceRef.of(manifest): Produced(by, manifest) for manifest in manifests}
 
 
-def found(k, *, produced=None, live=None, raw=None):
+def found(k, *, produced=None, live=None, raw=None, precedence=Precedence.INLINE):
     """Resolve; `live` are answers by source, and whatever is not among them does not exist."""
     asked = []
 
@@ -55,7 +56,7 @@ def found(k, *, produced=None, live=None, raw=None):
         asked.append(str(source))
         return (live or {}).get(f"{source.kind}/{source.name}")
 
-    made = resolve(k, produced or {}, ask, lambda _: raw)
+    made = resolve(k, produced or {}, ask, lambda _: raw, precedence)
     assert [str(source) for source in made.live] == asked
     return made
 
@@ -104,6 +105,42 @@ def test_a_warning_shows_no_value():
     assert "hunter2" not in made.warnings[0]
     assert "other" not in made.warnings[0]
     assert made.display == {}
+
+
+def test_from_precedence_lets_sources_beat_substitute_with_the_same_warning():
+    k = apps("ConfigMap/a Secret/b", {"one": "i", "two": "i", "three": "i"})
+    live = {"ConfigMap/a": config({"one": "a", "two": "a"}), "Secret/b": secret({"two": "b"})}
+    made = found(k, live=live, precedence=Precedence.FROM)
+    assert made.values == {"one": "a", "two": "b", "three": "i"}
+    assert made.display == {"two": "‹Secret flux-system/b:two›"}
+    assert [warning.rpartition("; ")[2] for warning in made.warnings] == [
+        "the one in ConfigMap/flux-system/a counts, as substitute-precedence asks",
+        "the one in Secret/flux-system/b counts, as substitute-precedence asks",
+    ]
+
+
+def test_with_from_precedence_a_source_that_is_not_read_leaves_substitute_open():
+    made = found(apps("Secret/b", {"n": "i"}), live={"Secret/b": NOT_READ}, precedence=Precedence.FROM)
+    assert made.overridable == {"n"}
+    assert found(apps("Secret/b", {"n": "i"}), live={"Secret/b": NOT_READ}).overridable == frozenset()
+
+
+def test_where_a_value_comes_from_is_kept_in_the_order_of_loading():
+    made = found(
+        apps("ConfigMap/a ConfigMap/b ConfigMap/c?", {"n": "i"}),
+        produced=desired(config({"n": "a", "m": "a"})),
+        live={"ConfigMap/b": config({"n": "b"}, "b")},
+    )
+    told = {name: [(str(o), o.producer) for o in origins] for name, origins in made.origins.items()}
+    assert told == {
+        "m": [("ConfigMap/flux-system/a", "flux-system/infra")],
+        "n": [
+            ("ConfigMap/flux-system/a", "flux-system/infra"),
+            ("ConfigMap/flux-system/b", ""),
+            ("inline", ""),
+        ],
+    }
+    assert [source.name for source in made.absent] == ["c"]
 
 
 def test_a_required_source_that_is_nowhere_is_missing_and_an_optional_one_is_not():
@@ -232,16 +269,20 @@ def test_the_definition_of_the_source_comes_along():
 ANSWERS = st.sampled_from([None, NOT_READ]) | st.dictionaries(st.sampled_from("xyz"), st.sampled_from("12"))
 
 
-@given(st.lists(ANSWERS, max_size=4), st.dictionaries(st.sampled_from("xyz"), st.just("i")))
-def test_a_name_that_is_not_open_has_the_value_it_will_have_whatever_is_unknown(answers, inline):
+@given(
+    st.lists(ANSWERS, max_size=4),
+    st.dictionaries(st.sampled_from("xyz"), st.just("i")),
+    st.sampled_from(Precedence),
+)
+def test_a_name_that_is_not_open_has_the_value_it_will_have_whatever_is_unknown(answers, inline, precedence):
     k = apps(" ".join(f"ConfigMap/c{n}" for n in range(len(answers))), inline)
     live = {
         f"ConfigMap/c{n}": config(answer) if isinstance(answer, dict) else answer
         for n, answer in enumerate(answers)
     }
-    made = found(k, live=live)
+    made = found(k, live=live, precedence=precedence)
     guess = dict.fromkeys("xyz", "?")
     later = {name: config(guess) if not isinstance(a, dict) else a for name, a in live.items()}
-    complete = found(k, live=later)
+    complete = found(k, live=later, precedence=precedence)
     for name in made.values.keys() - made.overridable:
         assert complete.values[name] == made.values[name]

@@ -6,5 +6,6 @@ from runner.report.style import fit
 from runner.report.text.leaves import get, names, tree
 from runner.report.text.problems import problems
 from runner.report.text.run import reconcile
+from runner.report.text.variables import variables
 
-__all__ = ["fit", "get", "names", "problems", "reconcile", "tree"]
+__all__ = ["fit", "get", "names", "problems", "reconcile", "tree", "variables"]

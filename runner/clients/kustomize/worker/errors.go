@@ -55,7 +55,7 @@ func (b *build) classify(err error) string {
 
 // problem describes a build that failed, with the file and line when the text gives them away.
 func (b *build) problem(stage string, err error) problem {
-	text := relativeText(err.Error(), b.root)
+	text := addresses.ReplaceAllString(relativeText(err.Error(), b.root), "")
 	p := problem{Code: b.classify(err), Stage: stage, Message: text}
 	if b.files.refused != nil {
 		p.File, _ = relativeTo(b.root, b.files.refused.path)
@@ -93,6 +93,7 @@ func (b *build) locate(p *problem) {
 var (
 	fromYAML   = regexp.MustCompile(`(^|[\s:'"(])yaml: `) // not the end of a file's name
 	lineNumber = regexp.MustCompile(`\bline (\d+)`)
+	addresses  = regexp.MustCompile(` &\{0x[0-9a-f]+[^}]*\}`) // kustomize prints pointers, other ones every time
 	pathInText = regexp.MustCompile(`[^\s'":;,()\[\]]+`)
 )
 

@@ -1,0 +1,222 @@
+"""Rendering explained, by the command line and the real worker, on a repository of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from base64 import b64encode
+from pathlib import Path
+from types import SimpleNamespace
+
+import jsonschema
+import pytest
+
+from runner.clients.kustomize.compile import build as compile_worker
+
+SCHEMA = Path(__file__).parents[2] / "runner/report/schemas/build.json"
+SECRET = "correct-horse"
+APPS = """\
+    apiVersion: kustomize.toolkit.fluxcd.io/v1
+    kind: Kustomization
+    metadata: {name: apps, namespace: flux-system}
+    spec:
+      interval: 10m
+      prune: true
+      path: apps
+      sourceRef: {kind: GitRepository, name: flux-system}
+      postBuild:
+        substitute: {region: north}
+        substituteFrom:
+        - {kind: ConfigMap, name: vars}
+        - {kind: Secret, name: db}
+        - {kind: ConfigMap, name: extra, optional: true}
+    """
+VARS = """\
+    apiVersion: v1
+    kind: ConfigMap
+    metadata: {name: vars, namespace: flux-system}
+    data: {cluster_env: prod, region: south, port: "80"}
+    """
+WEB = """\
+    # a comment before it
+    ---
+    apiVersion: v1
+    kind: ConfigMap
+    metadata: {name: other, namespace: web}
+    ---
+    apiVersion: v1
+    kind: ConfigMap
+    metadata: {name: web, namespace: web}
+    data: {env: "%s", dsn: "db:${password}@host", size: "n-${size:=3}", region: "${region}"}
+    """
+VALUES = f"""\
+    apiVersion: v1
+    kind: Secret
+    metadata: {{name: db, namespace: flux-system}}
+    data: {{password: {b64encode(SECRET.encode()).decode()}}}
+    ---
+    apiVersion: v1
+    kind: ConfigMap
+    metadata: {{name: vars, namespace: flux-system}}
+    data: {{cluster_env: never}}
+    ---
+    apiVersion: v1
+    kind: ConfigMap
+    metadata: {{name: extra, namespace: flux-system}}
+    """
+
+
+class Fleet:
+    """A repository whose root makes the variables of `apps`, and the command line on it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path / "fleet"
+        self.write("clusters/one/apps.yaml", APPS)
+        self.write("clusters/one/vars.yaml", VARS)
+        self.write("apps/web.yaml", WEB % "${cluster_env}")
+        self.values = path / "values.yaml"
+        self.values.write_text(textwrap.dedent(VALUES))
+        subprocess.run(["git", "init", "--quiet", "--initial-branch=main", self.path], check=True)
+
+    def write(self, name: str, text: str) -> None:
+        (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.path / name).write_text(textwrap.dedent(text))
+
+    def run(self, *arguments: str, command: str = "build", code: int = 0) -> SimpleNamespace:
+        for git in (["add", "-A"], ["commit", "--quiet", "--allow-empty", "-m", "change"]):
+            subprocess.run(["git", *git], cwd=self.path, check=True)
+        given = [command, "--repo", str(self.path), "--entry", "clusters/one", *arguments]
+        done = subprocess.run(
+            [sys.executable, "-m", "runner.cli", *given],
+            capture_output=True, text=True, timeout=120, check=False, env={**os.environ, "NO_COLOR": "1"},
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        assert SECRET not in done.stdout + done.stderr
+        return SimpleNamespace(out=done.stdout, err=done.stderr)
+
+    def apps(self, *arguments: str, code: int = 0) -> dict:
+        answer = json.loads(self.run("-o", "json", *arguments, "apps", code=code).out)
+        jsonschema.validate(answer, json.loads(SCHEMA.read_text()))
+        [found] = answer["kustomizations"]
+        return found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _worker():
+    compile_worker()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    return Fleet(tmp_path)
+
+
+def test_values_stand_in_for_the_cluster_and_never_for_the_desired_state(fleet: Fleet):
+    without = fleet.apps()
+    assert without["resources"][1]["data"]["dsn"] == "db:${password}@host"
+    assert "variables" not in without
+    found = fleet.apps("--values", str(fleet.values))
+    assert found["resources"][1]["data"] == {
+        "env": "prod",
+        "dsn": "db:‹Secret flux-system/db:password›@host",
+        "size": "n-3",
+        "region": "north",
+    }
+
+
+def test_where_the_variables_come_from(fleet: Fleet):
+    found = fleet.apps("--explain", "--values", str(fleet.values))["variables"]
+    told = {v["name"]: (v["value"], v["source"], v["producer"], v["overridden"], v["used"]) for v in found}
+    source, root = "ConfigMap/flux-system/vars", "flux-system/flux-system"
+    assert told == {
+        "cluster_env": ("prod", source, root, [], True),
+        "password": (None, "Secret/flux-system/db", None, [], True),
+        "port": ("80", source, root, [], False),
+        "region": ("north", "inline", None, [source], True),
+        "size": ("3", "default", None, [], True),
+    }
+    text = fleet.run("--explain", "--values", str(fleet.values)).out
+    assert "‹Secret flux-system/db:password›  Secret/flux-system/db, from --values\n" in text
+    assert "flux-system/flux-system\n  no variables\n" in text
+    assert "--explain has no -o name" in fleet.run("--explain", "-o", "name", code=2).err
+
+
+def test_a_missing_variable_is_told_with_its_place_and_the_nearest_name(fleet: Fleet):
+    fleet.write("apps/web.yaml", WEB % "${cluster_evn}")
+    fleet.write("apps/kustomization.yaml", "resources: [web.yaml]\nnamePrefix: my-\n")
+    [error] = fleet.apps("--values", str(fleet.values), code=1)["errors"]
+    assert (error["code"], error["variable"], error["path"], error["file"], error["line"]) == (
+        "missing_variable", "cluster_evn", "$.data.env", "apps/web.yaml", 7,
+    )  # fmt: skip
+    assert error["message"] == (
+        'variable not set (strict mode): "cluster_evn"; did you mean `cluster_env`?; '
+        "known: from postBuild.substitute: region; "
+        "from ConfigMap/flux-system/vars: cluster_env, port, region; from Secret/flux-system/db: password; "
+        "from ConfigMap/flux-system/extra: no names"
+    )
+    told = fleet.run("--values", str(fleet.values), code=1).err
+    assert "flux-system/apps: apps/web.yaml:7: variable not set" in told
+    assert "ConfigMap/web/my-web" in told
+
+
+def test_the_precedence_can_be_turned_round(fleet: Fleet):
+    given = ("--values", str(fleet.values))
+    warning = "variable region is set in postBuild.substitute and in ConfigMap/flux-system/vars"
+    assert warning in fleet.run(*given).err
+    found = fleet.apps(*given, "--explain", "--substitute-precedence", "from")
+    assert found["resources"][1]["data"]["region"] == "south"
+    [region] = [each for each in found["variables"] if each["name"] == "region"]
+    assert (region["source"], region["overridden"]) == ("ConfigMap/flux-system/vars", ["inline"])
+    assert warning in fleet.run(*given, "--substitute-precedence", "from").err
+
+
+def test_a_string_that_became_a_number_is_a_warning(fleet: Fleet):
+    fleet.write("apps/web.yaml", WEB % "${port}")
+    told = fleet.run("--values", str(fleet.values)).err
+    assert "warning: ConfigMap/web/web has a number where a string is needed: $.data.env;" in told
+    fleet.write("clusters/one/apps.yaml", APPS.replace("region: north", "region: north, quote: '\"'"))
+    fleet.write("apps/web.yaml", WEB % "${quote}${port}${quote}")
+    result = fleet.run("--values", str(fleet.values))
+    assert "where a string is needed" not in result.err
+    assert 'env: "80"' in result.out
+
+
+def test_a_warning_shows_no_secret_that_is_part_of_a_name(fleet: Fleet):
+    fleet.write("apps/web.yaml", WEB.replace("name: web,", 'name: "${password}",') % "${port}")
+    told = fleet.run("--values", str(fleet.values)).err
+    assert "ConfigMap/web/‹hidden› has a number where a string is needed" in told
+
+
+def test_values_that_cannot_be_used_are_refused_without_quoting_them(fleet: Fleet):
+    def refused(text: str) -> str:
+        fleet.values.write_text(textwrap.dedent(text))
+        return fleet.run("--values", str(fleet.values), code=2).err
+
+    assert "is not a YAML file of ConfigMaps and Secrets at line " in refused(f"a: [{SECRET}\nb")
+    assert "is not a YAML file of ConfigMaps and Secrets" in refused("")
+    assert "values.yaml:1: Pod/a/b is not a" in refused(
+        "{apiVersion: v1, kind: Pod, metadata: {name: b, namespace: a}}"
+    )
+    assert "ConfigMap/b is not a ConfigMap or Secret with a namespace" in refused(
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: b}}"
+    )
+    fleet.values.unlink()
+    assert "cannot be read: No such file" in fleet.run("--values", str(fleet.values), code=2).err
+    assert "--values is for dry runs" in fleet.run("--values", "x", command="reconcile", code=2).err
+
+
+def test_a_secret_that_went_through_a_config_map_stays_hidden(fleet: Fleet):
+    fleet.write("apps/derived.yaml", VARS.replace("vars", "derived").replace("prod", "'${password}'"))
+    child = APPS.replace("name: apps,", "name: web,").replace("path: apps", "path: web")
+    fleet.write(
+        "clusters/one/web.yaml", child.replace("name: db}", "name: derived}").replace("Secret", "ConfigMap")
+    )
+    fleet.write("web/x.yaml", VARS.replace("vars", "x"))
+    [found] = json.loads(fleet.run("--explain", "-o", "json", "--values", str(fleet.values), "web").out)[
+        "kustomizations"
+    ]
+    [row] = [each for each in found["variables"] if each["name"] == "cluster_env"]
+    assert (row["value"], row["source"]) == (None, "ConfigMap/flux-system/derived")
