@@ -154,11 +154,16 @@ def reconcile(**given: Any) -> int:  # noqa: ANN401 -- click gives what the deco
     "--explain", is_flag=True, help="Show variables and their origins; -o json: beside the objects."
 )
 @click.option("--show-secrets", is_flag=True, help="Print the values of Secrets.")
+@click.option("--diff-flux", is_flag=True, help="Show where the flux on PATH renders something else.")
 def build(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
     """Render Kustomizations as they would be applied; no cluster is asked."""
     from runner import commands as do
 
     output, secrets, explained = (given.pop(name) for name in ("output", "show_secrets", "explain"))
+    if given.pop("diff_flux"):
+        told, code = do.diff_flux(do.options(**given))
+        _print(told)
+        return code
     result, errors, code = do.build(do.options(**given), output, show_secrets=secrets, explained=explained)
     _print(result)
     for line in errors:

@@ -118,6 +118,19 @@ def build(
         return world.builder.encode(everything) if everything else "", problems, code
 
 
+def diff_flux(chosen: Options) -> tuple[str, int]:
+    """What the real flux makes of the same Kustomizations, where that differs from ours."""
+    from runner.clients.flux import FluxCommand
+    from runner.comparison import against
+
+    flux = FluxCommand.on_path()
+    with clients(chosen, sys.stderr, with_cluster=False) as world:
+        source = desired.at(chosen, world)
+        units = _selected(chosen, source.fleet(cluster=None))
+        told, different = against(flux, source, units)
+    return told, int(ExitCode.DIFFERENCES if different else ExitCode.DONE)
+
+
 def tree(chosen: Options, output: str) -> tuple[str, list[str], int]:
     """The entry's Kustomizations, from Git alone, what is odd about them, and the exit code."""
     with clients(chosen, sys.stderr, with_cluster=False) as world:

@@ -55,6 +55,8 @@ def namespace(cluster: KubernetesCluster, request: pytest.FixtureRequest) -> str
     name = re.sub("[^a-z0-9]+", "-", f"client {request.node.name.removeprefix('test_')}")[:50]
     name = f"{name.rstrip('-')}-{uuid.uuid4().hex[:6]}"
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    given = ResourceRef(name, "kube-root-ca.crt", "", "ConfigMap", "v1")
+    wait_until(lambda: cluster.get(given), f"{given}, which every namespace is given")
     return name
 
 
