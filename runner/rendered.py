@@ -42,7 +42,8 @@ class Problem:
 
     def __str__(self) -> str:
         """Where, what, and about which object; one line for people."""
-        where = f"{self.file}:{self.line}: " if self.line else f"{self.file}: " if self.file else ""
+        line = f":{self.line}" if self.line else ""
+        where = f"{self.file}{line}: " if self.file else ""
         subject = "/".join(part for part in self.subject[2:] if part) if self.subject else ""
         at = " ".join(part for part in (subject, self.json_path) if part)
         return f"{where}{self.message}" + (f" (in {at})" if at and at not in self.message else "")

@@ -28,8 +28,8 @@ def prepare(manifest: Manifest, owner: Kustomization) -> tuple[dict[str, Any], t
     _normalise(prepared)
     if owner.labels:
         meta["labels"] = {**meta["labels"], **owner.labels}
-    if owner.annotations:
-        meta["annotations"] = {**(meta.get("annotations") or {}), **owner.annotations}
+    if (owner.manifest.get("spec") or {}).get("commonMetadata") is not None:
+        warnings += _annotate(meta, owner, f"{manifest['kind']}/{meta.get('name')}")
     return prepared, warnings
 
 
@@ -45,16 +45,30 @@ def encrypted(manifest: Manifest) -> str:
 
 
 def _own(meta: dict[str, Any], owner: Kustomization, subject: str) -> tuple[str, ...]:
-    """Set Flux's owner labels. One label that is no string costs all others, as it does in Flux."""
-    labels = meta.get("labels") or {}
-    warnings: tuple[str, ...] = ()
-    if wrong := sorted(str(key) for key, value in labels.items() if not isinstance(value, str)):
-        warnings = (
-            f"{subject} loses all its labels, as it would in Flux: the value of {wrong[0]} is not a string",
-        )
-        labels = {}
+    """Set Flux's owner labels."""
+    labels, warnings = _texts(meta, "labels", subject)
     meta["labels"] = {**labels, f"{FLUX}/name": owner.name, f"{FLUX}/namespace": owner.namespace}
     return warnings
+
+
+def _annotate(meta: dict[str, Any], owner: Kustomization, subject: str) -> tuple[str, ...]:
+    """Set the common annotations; a `commonMetadata` without any reads those that are there all the same."""
+    annotations, warnings = _texts(meta, "annotations", subject)
+    together = {**annotations, **owner.annotations}
+    if not together:
+        return ()  # nothing is set, so what is there stays as it is
+    meta["annotations"] = together
+    return warnings
+
+
+def _texts(meta: Mapping[str, Any], field: str, subject: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Labels or annotations as Flux reads them: null is "", and one other value that is no text costs all."""
+    found = {key: "" if value is None else value for key, value in (meta.get(field) or {}).items()}
+    wrong = sorted(str(key) for key, value in found.items() if not isinstance(value, str))
+    if not wrong:
+        return found, ()
+    told = f"{subject} loses all its {field}, as it would in Flux: the value of {wrong[0]} is not a string"
+    return {}, (told,)
 
 
 def _keeps_status(manifest: Manifest) -> bool:

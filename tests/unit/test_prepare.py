@@ -54,6 +54,25 @@ def test_common_metadata_comes_last_and_so_beats_even_the_owner_labels():
     assert made["metadata"]["annotations"] == {"note": "c", "more": "d"}
 
 
+def test_a_null_label_is_empty_text():
+    made, warnings = prepared("{kind: ConfigMap, metadata: {labels: {app: web, none: ~}}}")
+    assert made["metadata"]["labels"] == {"app": "web", "none": "", **OWN}
+    assert warnings == ()
+
+
+def test_common_annotations_replace_those_of_which_one_is_no_text():
+    made, warnings = prepared(
+        "{kind: ConfigMap, metadata: {annotations: {a: b, number: 1}}}", annotations={"note": "c"}
+    )
+    assert made["metadata"]["annotations"] == {"note": "c"}
+    assert "loses all its annotations" in warnings[0]
+
+
+def test_common_metadata_makes_null_annotations_empty_text():
+    made, _ = prepared("{kind: ConfigMap, metadata: {annotations: {a: b, none: ~}}}")
+    assert made["metadata"]["annotations"] == {"a": "b", "none": ""}
+
+
 def test_without_common_metadata_annotations_stay():
     made, _ = prepared(CONFIG)
     assert made["metadata"]["annotations"] == {"note": "a"}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/fluxcd/pkg/envsubst"
+	"github.com/fluxcd/pkg/envsubst/parse"
 	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/yaml"
 )
@@ -23,6 +24,9 @@ func (s *substitution) diagnose(r *resource.Resource, kept verbatim, cause error
 		return []problem{s.problem(r, cause)}
 	}
 	for _, l := range leaves("$", object) {
+		if parses(string(document)) && !parses(l.text) {
+			continue // its expression ends in another value
+		}
 		for _, p := range s.faults(l) {
 			p.Stage, p.Subject, p.JSONPath = "substitute", subjectOf(r), kept.restoreText(l.path)
 			problems = append(problems, p)
@@ -33,6 +37,11 @@ func (s *substitution) diagnose(r *resource.Resource, kept verbatim, cause error
 		problems = []problem{s.problem(r, cause)}
 	}
 	return problems
+}
+
+func parses(text string) bool {
+	_, err := parse.Parse(text)
+	return err == nil
 }
 
 // unplaced finds missing variables of expressions that reach over more than one value.

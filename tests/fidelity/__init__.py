@@ -1,0 +1,1 @@
+"""What we render against what the real flux command line renders."""
