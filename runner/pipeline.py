@@ -46,10 +46,10 @@ def _deploy(session: Session, source: Desired) -> Run:
     )
     session.announce(schedule.nodes)
     try:
-        outcomes = schedule.run()
+        return session.report(finish.run(session, schedule.run()))
     except Interrupted as exc:
+        session.abandon(exc)
         return replace(session.report(finish.unfinished(schedule)), interrupted=exc.signal)
-    return session.report(finish.run(session, outcomes))
 
 
 def _work(session: Session, source: Desired, turn: Turn) -> Outcome:
