@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any, TextIO
 
 from runner.clients.clock import SystemClock
+from runner.clients.memory import DirectoryMemory
 from runner.desired import Clients
 from runner.errors import Interrupted
 from runner.options import Options
@@ -71,6 +72,9 @@ def clients(
         directory = stack.enter_context(_directory())
         builder = stack.enter_context(WorkerPool())
         pool = stack.enter_context(_pool())
+        memory = _memory(options.cache, repository.identity) if options.cache is not None else None
+        if memory is not None:
+            stack.callback(memory.tidy)
         yield Clients(
             repository=repository,
             builder=builder,
@@ -78,6 +82,7 @@ def clients(
             pool=pool,
             listener=listener,
             directory=directory,
+            memory=memory,
             connect=_Connection(options, stop, stack) if with_cluster else None,
             cancel=stop.now,
             cancelled=stop.asked,
@@ -116,6 +121,12 @@ class _Connection:
                 self.stack.callback(observer.close)
                 self.made = cluster, observer
         return self.made
+
+
+def _memory(directory: Path, repository: str) -> DirectoryMemory:
+    from runner.clients.kustomize.locate import find_worker
+
+    return DirectoryMemory(directory, repository, find_worker())
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,12 +50,14 @@ def run(arguments: list[str]) -> int:
     return int(code or 0)
 
 
-def _common(command: F) -> F:
+def _common(command: F, revision: str = "--revision") -> F:
     """The flags of every command that reads a repository."""
     for option in reversed(
         (
             click.option("--repo", type=click.Path(path_type=Path), default=Path(), help="The Git checkout."),
-            click.option("--revision", default="HEAD", show_default=True, help="The commit to work on."),
+            click.option(
+                revision, "revision", default="HEAD", show_default=True, help="The commit to work on."
+            ),
             click.option("--worktree", is_flag=True, help="Use the files as they are on disk."),
             click.option("--entry", required=True, help="Directory that the cluster starts from."),
             click.option("--root", default=ROOT, show_default=True, help="The root Kustomization."),
@@ -168,6 +171,30 @@ def build(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
     _print(result)
     for line in errors:
         _say(line)
+    return code
+
+
+@commands.command(short_help="Show what one revision changes against another.")
+@click.argument("names", nargs=-1, metavar="[NAMESPACE/NAME]...")
+@click.option("--base", default="", help="What to compare with; default: where HEAD left origin's branch.")
+@partial(_common, revision="--head")
+@_output("text", "json", "markdown", "html", "diff", "name")
+@_values
+@click.option("--prune-limit", default="10,20%", show_default=True, help="More deletions are held back.")
+@click.option("--exit-code", is_flag=True, help="Exit with 5 when there are differences.")
+@click.option("--cache-dir", type=click.Path(path_type=Path), help="Where renderings are kept.")
+@click.option("--no-cache", is_flag=True, help="Render everything; keep nothing.")
+def diff(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
+    """Show what a deploy of one revision would do that one of another would not; no cluster is asked."""
+    from runner import review
+    from runner.commands import options
+
+    output, differences, base = (given.pop(name) for name in ("output", "exit_code", "base"))
+    kept, unkept = given.pop("cache_dir"), given.pop("no_cache")
+    chosen = options(**given, cache=None if unkept else kept or review.cache())
+    told = review.diff(chosen, base)
+    code = review.exit_code(told, differences=differences)
+    _print(review.shown(told, output, code))
     return code
 
 

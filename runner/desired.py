@@ -14,8 +14,8 @@ from runner.errors import ClusterError, RenderError, UsageError
 from runner.fleet import Fleet, Unit
 from runner.model import Artifact, Kustomization, Manifest, ResourceRef, VariableSource
 from runner.options import Options
-from runner.ports import Builder, Clock, Cluster, Listener, Observer, Phase, Progress, Repository
-from runner.render import NotRead, Renderer
+from runner.ports import Builder, Clock, Cluster, Listener, Memory, Observer, Phase, Progress, Repository
+from runner.render import NotRead, Recall, Renderer
 from runner.session import World
 from runner.sources import Checkout
 
@@ -34,6 +34,7 @@ class Clients:
     listener: Listener
     directory: Path  # an empty directory of ours
     connect: Callable[[], tuple[Cluster, Observer]] | None = None  # None: no cluster is asked anything
+    memory: Memory | None = None  # renderings of earlier runs; None: everything is rendered
     cancel: Callable[[], None] = lambda: None
     cancelled: Callable[[], bool] = lambda: False
 
@@ -64,6 +65,7 @@ class Desired:
     artifact: Artifact
     commit: str
     stand_ins: Mapping[ResourceRef, Manifest] = field(default_factory=dict, repr=False)
+    recall: Recall | None = None
     _asked: dict[VariableSource, Manifest | NotRead | None] = field(default_factory=dict)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
@@ -121,14 +123,19 @@ class Desired:
                 return self._asked[source]
 
         precedence = self.options.substitute_precedence
-        return Renderer(self.clients.builder, self.checkout.artifact, live, precedence)
+        return Renderer(self.clients.builder, self.checkout.artifact, live, precedence, self.recall)
 
 
-def at(options: Options, clients: Clients) -> Desired:
-    """Read the checkout at the revision that is asked for.
+class NoEntry(UsageError):
+    """The revision has no such directory."""
+
+
+def at(options: Options, clients: Clients, recall: Recall | None = None) -> Desired:
+    """Read the checkout at the revision that is asked for; `recall` holds what was rendered before.
 
     Raises:
-        UsageError: the revision or the entry does not exist, or a file of values cannot be used.
+        NoEntry: the entry does not exist.
+        UsageError: the revision does not exist, or a file of values cannot be used.
     """
     entry = _entry(options.entry)
     stand_ins = _stand_ins(options.values, clients.builder)
@@ -140,14 +147,16 @@ def at(options: Options, clients: Clients) -> Desired:
         "" if options.worktree else commit,
         root.source,
         clients.directory,
+        recall.memory if recall is not None else None,
     )
     artifact = checkout.packed()
-    if not (artifact.root / entry).is_dir():
-        raise UsageError(
+    there = artifact.content.is_directory(entry) if artifact.content else (artifact.root / entry).is_dir()
+    if not there:
+        raise NoEntry(
             f"entry {options.entry} is no directory of {artifact.revision}",
             hint="name the directory that a cluster starts from, such as clusters/production.",
         )
-    return Desired(options, clients, checkout, root, artifact, commit, stand_ins)
+    return Desired(options, clients, checkout, root, artifact, commit, stand_ins, recall)
 
 
 def _entry(text: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+
+from runner.content import Content
 
 Manifest = Mapping[str, Any]
 """One Kubernetes object as JSON holds it; read-only by type."""
@@ -144,9 +146,20 @@ class Kustomization:
 class Artifact:
     """A source's tree of files, as source-controller would have packed it."""
 
-    root: Path
+    root: Path  # the files are there once `prepare` has been called
     revision: str  # Flux's form: main@sha1:<40 hex>
     warnings: tuple[str, ...] = ()
+    content: Content | None = field(default=None, repr=False)  # None: not known by names
+    prepare: Callable[[], None] = field(default=lambda: None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PathChange:
+    """One path that differs between two trees."""
+
+    path: str  # in the newer tree; the older one's when it is gone
+    before: str = ""  # the older path of a renamed one
+    kind: str = "modified"  # or added, deleted, renamed, mode, type
 
 
 class Action(enum.StrEnum):

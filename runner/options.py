@@ -44,6 +44,7 @@ class Options:
     read_secrets: bool = False  # a dry run may read Secrets
     substitute_precedence: Precedence = Precedence.INLINE
     values: tuple[Path, ...] = ()  # stand-ins for ConfigMaps and Secrets that only the cluster has
+    cache: Path | None = None  # where renderings are kept for the next preview; a deploy never asks it
     takeover: bool = False
     allow_older: bool = False
     install_flux: bool = False

@@ -153,7 +153,7 @@ def _compare(ref: ResourceRef, manifest: Manifest, cluster: Cluster, ground: Gro
     live = cluster.get(ref)
     if live is not None and is_bootstrap(live) and not ground.install_flux:
         return Assessment(ref, manifest, Action.SKIPPED, BOOTSTRAP, live=live)
-    if reason := _left_alone(manifest, live):
+    if reason := left_alone(manifest, live):
         return Assessment(ref, manifest, Action.SKIPPED, reason, live=live)
     result = cluster.apply(manifest, dry_run=True)
     if live is None:
@@ -167,7 +167,7 @@ def _unread(ref: ResourceRef, manifest: Manifest) -> Assessment:
     return Assessment(ref, manifest, Action.UNKNOWN, "not compared: no Secret is read (--read-secrets)")
 
 
-def _left_alone(manifest: Manifest, live: Manifest | None) -> str:
+def left_alone(manifest: Manifest, live: Manifest | None) -> str:
     """Flux's markers that keep an object as it is, on the desired or on the live one."""
     for carrier in (manifest, live):
         if marker(carrier, "reconcile") == "disabled":

@@ -188,6 +188,18 @@ class Repository(Protocol):
         """Whether `newer` contains `older`; None when the history at hand cannot tell."""
 
 
+class Memory(Protocol):
+    """Keeps what can be computed again; may forget anything at any time."""
+
+    @property
+    def stamp(self) -> str:
+        """What names the code that computes: nothing that other code kept is found."""
+
+    def get(self, key: str) -> bytes | None: ...
+
+    def put(self, key: str, value: bytes) -> None: ...
+
+
 class Clock(Protocol):
     """Time that passes for everybody (`now`) and time that never jumps (`monotonic`); both in seconds."""
 

@@ -81,12 +81,20 @@ def judge(
     holder = f"{labels.get(f'{FLUX}/namespace', '')}/{labels.get(f'{FLUX}/name', '')}"
     if holder != owner:
         return Stale(entry, Verdict.GONE, f"it belongs to {holder if holder != '/' else 'nobody'} now")
-    annotations = meta.get("annotations") or {}
+    if reason := kept_by(live):
+        return Stale(entry, Verdict.GONE, reason)
+    return Stale(entry, Verdict.DELETE, uid=uid)
+
+
+def kept_by(manifest: Manifest) -> str:
+    """Which of Flux's markers keeps an object from being pruned; "" when none does."""
+    meta = manifest["metadata"]
+    labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
     for marker, keep in _KEEP.items():
         key = f"{FLUX}/{marker}"
         if keep in {str(labels.get(key, "")).lower(), str(annotations.get(key, "")).lower()}:
-            return Stale(entry, Verdict.GONE, f"kept by {key}: {keep}")
-    return Stale(entry, Verdict.DELETE, uid=uid)
+            return f"kept by {key}: {keep}"
+    return ""
 
 
 def guard(

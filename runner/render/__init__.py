@@ -15,11 +15,12 @@ from runner.ports import Builder
 from runner.redact import scrub, shown
 from runner.render import explain, traps
 from runner.render.locate import located
+from runner.render.memory import Recall
 from runner.render.prepare import encrypted, prepare
 from runner.render.variables import Live, NotRead, resolve
 from runner.rendered import BuildRequest, Built, Problem, RenderedResource
 
-__all__ = ["NotRead", "Renderer"]
+__all__ = ["NotRead", "Recall", "Renderer"]
 
 _KFILE = "kustomization file"  # left out on purpose: it is no object
 
@@ -32,6 +33,7 @@ class Renderer:
     artifact: Callable[[Kustomization, Sequence[Manifest]], Artifact]  # by its source; raises RunnerError
     live: Live
     precedence: Precedence = Precedence.INLINE
+    recall: Recall | None = None
 
     def resolve(self, k: Kustomization, desired: Mapping[ResourceRef, Produced]) -> Variables:
         def raw(ref: ResourceRef) -> Manifest | None:
@@ -51,7 +53,11 @@ class Renderer:
         if problems:
             return Rendering(problems=tuple(problems), warnings=variables.warnings, variables=variables)
         try:
-            root = self.artifact(k, variables.sources).root
+            artifact = self.artifact(k, variables.sources)
+            if (known := self._recalled(k, variables, artifact)) is not None:
+                return known
+            artifact.prepare()
+            root = artifact.root
             built = self.builder.build(
                 BuildRequest(
                     root=root,
@@ -67,6 +73,8 @@ class Renderer:
             return Rendering(problems=(Problem("source", exc.message, "build"),), variables=variables)
         rendering = _rendering(k, built, variables)
         if rendering.ok:
+            if self.recall is not None and artifact.content is not None:
+                self.recall.keep(k, variables, artifact.content, rendering)
             return rendering
         told = explain.problems(rendering.problems, k, variables)
         return replace(rendering, problems=located(told, built.closure, root, self.builder))
@@ -83,7 +91,12 @@ class Renderer:
 
     def offline(self) -> Renderer:
         """The same, without asking the cluster anything."""
-        return Renderer(self.builder, self.artifact, lambda _: NotRead.NOT_READ, self.precedence)
+        return replace(self, live=lambda _: NotRead.NOT_READ)
+
+    def _recalled(self, k: Kustomization, variables: Variables, artifact: Artifact) -> Rendering | None:
+        if self.recall is None or artifact.content is None:
+            return None
+        return self.recall.find(k, variables, artifact.content)
 
     def _before_substitution(
         self, k: Kustomization, desired: Mapping[ResourceRef, Produced], ref: ResourceRef
@@ -96,8 +109,9 @@ class Renderer:
     def _bare(self, k: Kustomization, sources: Sequence[Manifest]) -> Built:
         """The build without substitution."""
         spec = {key: value for key, value in k.manifest["spec"].items() if key != "postBuild"}
-        root = self.artifact(k, sources).root
-        return self.builder.build(BuildRequest(root, k.path, {**k.manifest, "spec": spec}))
+        artifact = self.artifact(k, sources)
+        artifact.prepare()
+        return self.builder.build(BuildRequest(artifact.root, k.path, {**k.manifest, "spec": spec}))
 
 
 def _rendering(k: Kustomization, built: Built, variables: Variables) -> Rendering:

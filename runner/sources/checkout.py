@@ -12,9 +12,10 @@ from pathlib import Path
 from runner.errors import RunnerError, UsageError
 from runner.model import Artifact, Kustomization, Manifest, ResourceRef, SourceRef
 from runner.origins import EXTERNAL, is_generator, makes
-from runner.ports import Builder, Repository
+from runner.ports import Builder, Memory, Repository
 from runner.sources.generator import Recipe, recipe
 from runner.sources.include import Include, includes
+from runner.sources.late import Late
 
 REFUSED = ("recurseSubmodules", "sparseCheckout", "verify")
 IGNORE_FILE = ".sourceignore"  # has done its work in the source; it must not be read again
@@ -37,6 +38,7 @@ class Checkout:
     commit: str  # "" is the work tree
     root_source: SourceRef
     directory: Path  # where artifacts are written; an empty directory of ours
+    memory: Memory | None = None  # with one, files are only written when they are read
     _artifacts: dict[Hashable, Artifact] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _made: int = 0
@@ -74,6 +76,12 @@ class Checkout:
             )
         return self._git(source, objects, users)
 
+    def _files(self, source: SourceRef, objects: Objects, users: tuple[str, ...]) -> Artifact:
+        """The artifact of a source, with its files on disk."""
+        artifact = self._source(source, objects, users)
+        artifact.prepare()
+        return artifact
+
     def _git(self, source: SourceRef, objects: Objects, users: tuple[str, ...]) -> Artifact:
         manifest = objects.get(source.ref)
         if source != self.root_source:
@@ -82,12 +90,16 @@ class Checkout:
         if refused := [field for field in REFUSED if spec.get(field)]:
             raise UsageError(f"{source} sets spec.{refused[0]}, which is not supported", hint="leave it out.")
         included = tuple(
-            (include, self._source(include.source, objects, (*users, str(source))).root)
+            (include, self._files(include.source, objects, (*users, str(source))).root)
             for include in includes(source, spec)
         )
         return self._packed(str(spec.get("ignore") or ""), included)
 
     def _packed(self, ignore: str, included: tuple[tuple[Include, Path], ...]) -> Artifact:
+        if self.memory is not None and self.commit and not included:
+            late = Late(self.repository, self.builder, self.memory, self.commit)
+            return self._cached((ignore, included), lambda target: late.artifact(target, ignore))
+
         def pack(target: Path) -> Artifact:
             artifact = self.repository.export(self.commit, target)
             for include, files in included:
@@ -113,7 +125,7 @@ class Checkout:
             raise UsageError(f"{source} is made by {names}", hint="keep it in one of them.")
         how = recipe(found[0], source.name)
         files = {
-            alias: self._source(each, objects, (*users, str(source), how.generator))
+            alias: self._files(each, objects, (*users, str(source), how.generator))
             for alias, each in how.sources.items()
         }
         return self._composed(how, files)

@@ -1,0 +1,215 @@
+"""Two sides of an entry → the Kustomizations that differ, with reasons, and those that depend on them.
+
+That something differs is read off the two renderings, which is exact; what of the change made it differ is
+read off the closures of the builds, for people. Where a side cannot be rendered, the other one's silence
+proves nothing: such a Kustomization counts as affected unless everything that goes into it is the same.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from runner.changes import Affected, Cause, Why
+from runner.fleet import Fleet, Rendering, Unit, Variables
+from runner.model import PathChange
+from runner.rendered import Closure
+
+DefinedIn = Callable[[Unit, Sequence[str]], str]
+
+IGNORE_FILE = ".sourceignore"
+_APPEARS = frozenset({"added", "deleted", "renamed", "type"})  # changes that a directory's listing shows
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """An entry before and after; None where it does not exist."""
+
+    base: Fleet | None
+    head: Fleet | None
+
+    def before(self, id_: str) -> Unit | None:
+        return self.base.units.get(id_) if self.base else None
+
+    def after(self, id_: str) -> Unit | None:
+        return self.head.units.get(id_) if self.head else None
+
+    @property
+    def ids(self) -> list[str]:
+        return sorted({*(self.base.units if self.base else ()), *(self.head.units if self.head else ())})
+
+
+def affected(
+    sides: Sides, paths: Sequence[PathChange], defined_in: DefinedIn = lambda _unit, _files: ""
+) -> tuple[Affected, ...]:
+    """The affected by name, each with every reason that was found; then their dependents.
+
+    `defined_in` says which of some files holds a Kustomization's own object, "" when none does.
+    """
+    found = {id_: why for id_ in sides.ids if (why := _reasons(sides, id_, paths, defined_in))}
+    direct = tuple(Affected(id_, reasons) for id_, reasons in found.items())
+    return direct + _dependents(sides, found)
+
+
+def idle(found: Iterable[Affected], paths: Iterable[PathChange]) -> tuple[str, ...]:
+    """The changed files that made no difference to any Kustomization."""
+    named = {why.detail for each in found for why in each.reasons}
+    return tuple(sorted(each.path for each in paths if not named & {each.path, each.before}))
+
+
+def known_child(sides: Sides, unit: Unit, *, of_base: bool) -> bool:
+    """Whether the other side could have contained a Kustomization that only this side has.
+
+    Where its parent cannot be rendered, or stands aside, nothing is known about it there.
+    """
+    other = sides.after(unit.parent) if of_base else sides.before(unit.parent)
+    return other is None or other.rendered
+
+
+def _reasons(sides: Sides, id_: str, paths: Sequence[PathChange], defined_in: DefinedIn) -> tuple[Why, ...]:
+    before, after = sides.before(id_), sides.after(id_)
+    if before is None or after is None:
+        return _one_sided(sides, before, after)
+    why = set(_own(sides, before, after, paths, defined_in))
+    if _rendered_alike(before, after, paths):
+        return tuple(sorted(why))
+    why |= set(_inputs(before, after, paths))
+    if not why:
+        ignored = [each.path for each in paths if each.path.rpartition("/")[2] == IGNORE_FILE]
+        why = {Why(Cause.SOURCE, path) for path in ignored} or {Why(Cause.RENDER, "it renders differently")}
+    return tuple(sorted(why))
+
+
+def _one_sided(sides: Sides, before: Unit | None, after: Unit | None) -> tuple[Why, ...]:
+    if after is not None:
+        known = known_child(sides, after, of_base=False)
+        return (Why(Cause.NEW, after.kustomization.path),) if known else ()
+    if before is not None and known_child(sides, before, of_base=True):
+        return (Why(Cause.REMOVED, before.kustomization.path),)
+    return ()
+
+
+def _own(
+    sides: Sides, before: Unit, after: Unit, paths: Sequence[PathChange], defined_in: DefinedIn
+) -> Iterator[Why]:
+    """What changed about the Kustomization's own object."""
+    if before.parent != after.parent:
+        yield Why(Cause.MOVED, f"from {before.parent or 'nobody'} to {after.parent or 'nobody'}")
+    if before.kustomization.manifest.get("spec") == after.kustomization.manifest.get("spec"):
+        return
+    parent = sides.after(after.parent)
+    fields = _fields(before, after)
+    if parent is None:
+        yield Why(Cause.SPEC, fields)
+    elif own := defined_in(after, _read_by(parent, paths)):
+        yield Why(Cause.SPEC, own)
+    else:
+        yield Why(Cause.PARENT, f"{parent.id} changes {fields}")
+
+
+def _read_by(parent: Unit, paths: Iterable[PathChange]) -> tuple[str, ...]:
+    """The changed files that a Kustomization's parent reads, and that still are there."""
+    read = frozenset(parent.rendering.closure.read) if parent.rendering else frozenset[str]()
+    return tuple(each.path for each in paths if each.path in read)
+
+
+def _fields(before: Unit, after: Unit) -> str:
+    old, new = before.kustomization.manifest.get("spec") or {}, after.kustomization.manifest.get("spec") or {}
+    return ", ".join(f"spec.{key}" for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key))
+
+
+def _rendered_alike(before: Unit, after: Unit, paths: Sequence[PathChange]) -> bool:
+    """Whether both sides give the same objects; of a side without any, whether it had the same input."""
+    old, new = before.rendering, after.rendering
+    if old is None or new is None:
+        return old is new  # a suspended one wants what it wanted
+    if old.ok and new.ok:
+        return old is new or (old.objects == new.objects and old.unresolved == new.unresolved)
+    return (
+        old.problems == new.problems
+        and old.variables == new.variables
+        and not any(True for _ in _files(before, after, paths))
+    )
+
+
+def _inputs(before: Unit, after: Unit, paths: Sequence[PathChange]) -> Iterator[Why]:
+    yield from _files(before, after, paths)
+    old, new = before.rendering, after.rendering
+    if old is None or new is None:
+        return
+    yield from _variables(old.variables, new.variables)
+    if old.variables.sources != new.variables.sources:
+        yield Why(Cause.SOURCE, str(after.kustomization.source))
+    if old.ok != new.ok:
+        yield Why(Cause.RENDER, f"{'head' if old.ok else 'base'} cannot be rendered")
+
+
+def _files(before: Unit, after: Unit, paths: Sequence[PathChange]) -> Iterator[Why]:
+    closures = [_Reads(each.rendering) for each in (before, after) if each.rendering is not None]
+    own = after.kustomization.path.removeprefix("./").strip("/")
+    for change in paths:
+        for name in (change.path, change.before):
+            if name and any(each.meets(name, change.kind) for each in closures):
+                inside = not own or name == own or name.startswith(f"{own}/")
+                yield Why(Cause.FILES if inside else Cause.SHARED, name)
+
+
+def _variables(old: Variables, new: Variables) -> Iterator[Why]:
+    for name in sorted(old.values.keys() | new.values.keys()):
+        if old.values.get(name) != new.values.get(name):
+            origin = (new.origins.get(name) or old.origins.get(name) or ("",))[-1]
+            yield Why(Cause.VARIABLES, f"{name} ({origin})" if str(origin) else name)
+    for source in sorted({*old.missing, *old.unread} ^ {*new.missing, *new.unread}, key=str):
+        yield Why(Cause.VARIABLES, str(source))
+
+
+@dataclass(slots=True)
+class _Reads:
+    """What one build looked at, to be asked about changed paths."""
+
+    content: frozenset[str]
+    listed: frozenset[str]
+    missing: frozenset[str]
+
+    def __init__(self, rendering: Rendering) -> None:
+        closure: Closure = rendering.closure
+        self.content = frozenset((*closure.read, *closure.links))
+        self.listed = frozenset(closure.listed)
+        self.missing = frozenset((*closure.missing, *closure.stat, *closure.dirs))
+
+    def meets(self, path: str, kind: str) -> bool:
+        """Whether a change at a path is one that this build could have seen."""
+        if path in self.content:
+            return True
+        if kind not in _APPEARS:
+            return False
+        parent = path.rpartition("/")[0]
+        return path in self.missing or parent in self.listed or any(up in self.missing for up in _above(path))
+
+
+def _above(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
+
+
+def _dependents(sides: Sides, found: Mapping[str, object]) -> tuple[Affected, ...]:
+    """Whoever depends on an affected Kustomization, with the shortest way to one."""
+    users: dict[str, list[str]] = {}
+    for unit in sides.head or ():
+        for need in _needs(unit):
+            users.setdefault(need, []).append(unit.id)
+    via: dict[str, tuple[str, ...]] = {id_: () for id_ in sorted(found)}
+    front = deque(via)
+    while front:
+        id_ = front.popleft()
+        for user in sorted(users.get(id_, ())):
+            if user not in via:
+                via[user] = (id_, *via[id_])
+                front.append(user)
+    return tuple(Affected(id_, via=way) for id_, way in sorted(via.items()) if way)
+
+
+def _needs(unit: Unit) -> set[str]:
+    producers = unit.rendering.variables.producers if unit.rendering else frozenset()
+    return ({*unit.kustomization.depends_on} | producers) - {unit.id}

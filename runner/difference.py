@@ -1,0 +1,176 @@
+"""What merging would do: one entry at two revisions, both rendered, compared, and told as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from runner import affected, discover, effects, graph, prune, signals
+from runner.affected import Sides
+from runner.changes import Affected, Comparison, Fault, ObjectChange, Severity, Signal
+from runner.desired import Desired
+from runner.errors import RunnerError
+from runner.fleet import Fleet, Unit
+from runner.inventory import Entry
+from runner.model import Action, Held, PathChange
+from runner.options import Options
+from runner.rendered import Problem
+from runner.session import in_order, node
+
+_RANK = list(Severity)
+
+
+def compare(
+    options: Options, base: Desired | None, head: Desired | None, paths: Sequence[PathChange]
+) -> Comparison:
+    """Render both sides and say what differs; None is a side on which the entry does not exist.
+
+    A base that cannot be read at all is a fault in the result, and then nothing more is told.
+
+    Raises:
+        RenderError, UsageError: the head cannot be read at all.
+    """
+    after = head.fleet(cluster=None) if head else None
+    try:
+        before = base.fleet(cluster=None) if base else None
+    except RunnerError as exc:
+        fault = Fault(options.root, "base", (Problem("base", exc.message, "build"),))
+        return replace(_bare(options, base, head, after), faults=(fault,))
+    sides = Sides(before, after)
+    found = [
+        each
+        for each in affected.affected(sides, paths, _definitions(head))
+        if options.selects(each.kustomization)
+    ]
+    ordered = _in_run_order(sides, found)
+    changes = effects.effects(sides, [each.kustomization for each in ordered if not each.dependent])
+    faults, held = _faults(options, sides), _held(options, sides, changes)
+    return replace(
+        _bare(options, base, head, after),
+        affected=ordered,
+        changes=changes,
+        faults=faults,
+        signals=tuple(sorted((*signals.signals(changes), *_guarded(held)), key=_worst_first)),
+        images=signals.images(changes),
+        waves=_waves(sides, ordered),
+        idle=affected.idle(found, paths),
+        held=held,
+        warnings=_new_warnings(sides, ordered),
+        routine=signals.routine(changes) and not (faults or held),
+    )
+
+
+def _bare(options: Options, base: Desired | None, head: Desired | None, after: Fleet | None) -> Comparison:
+    entry = (head or base).root.path.removeprefix("./") if head or base else options.entry
+    return Comparison(
+        "",
+        entry,
+        base.revision if base else "",
+        head.revision if head else "",
+        kustomizations=len(after) if after else 0,
+    )
+
+
+def _definitions(head: Desired | None) -> affected.DefinedIn:
+    """Looks a Kustomization's own object up in files of the head; each file is read once."""
+    names: dict[str, frozenset[str]] = {}
+
+    def read(head: Desired, path: str) -> frozenset[str]:
+        try:
+            head.artifact.prepare()
+            parsed = head.clients.builder.parse((head.artifact.root / path).read_bytes(), path)
+        except (OSError, RunnerError):
+            return frozenset()
+        return frozenset(
+            str(each.object["metadata"].get("name"))
+            for each in parsed.objects
+            if discover.is_kustomization(each.object)
+        )
+
+    def defined_in(unit: Unit, files: Sequence[str]) -> str:
+        for path in files if head else ():
+            if path not in names and head is not None:
+                names[path] = read(head, path)
+            if unit.kustomization.name in names[path]:
+                return path
+        return ""
+
+    return defined_in
+
+
+def _in_run_order(sides: Sides, found: Sequence[Affected]) -> tuple[Affected, ...]:
+    """As a run would take them; those that go come last."""
+    order = {id_: place for place, id_ in enumerate(in_order(sides.head.units))} if sides.head else {}
+    return tuple(
+        sorted(found, key=lambda each: (order.get(each.kustomization, len(order)), each.kustomization))
+    )
+
+
+def _waves(sides: Sides, ordered: Iterable[Affected]) -> tuple[tuple[str, ...], ...]:
+    if sides.head is None:
+        return ()
+    chosen = {each.kustomization for each in ordered}
+    everything = graph.waves({id_: node(unit, sides.head.units) for id_, unit in sides.head.units.items()})
+    waves = (tuple(id_ for id_ in wave if id_ in chosen) for wave in everything)
+    return tuple(wave for wave in waves if wave)
+
+
+def _faults(options: Options, sides: Sides) -> tuple[Fault, ...]:
+    """What cannot be rendered. What neither side can is not this change's doing, and told all the same."""
+    found = []
+    for id_ in sides.ids:
+        if not options.selects(id_):
+            continue
+        before, after = _problems(sides.before(id_)), _problems(sides.after(id_))
+        side = "both" if before and after else "head" if after else "base"
+        if before or after:
+            found.append(Fault(id_, side, after or before))
+    return tuple(found)
+
+
+def _problems(unit: Unit | None) -> tuple[Problem, ...]:
+    return unit.rendering.problems if unit is not None and unit.rendering is not None else ()
+
+
+def _held(options: Options, sides: Sides, changes: Iterable[ObjectChange]) -> tuple[Held, ...]:
+    """Deletions that the guards of a deploy would hold back, as far as Git alone can tell."""
+    stale: dict[str, list[Entry]] = {}
+    for change in changes:
+        if change.action is Action.DELETED:
+            stale.setdefault(change.kustomization, []).append(Entry(change.ref))
+    emptied = [
+        id_
+        for id_ in stale
+        if (after := sides.after(id_)) is not None and after.rendered and not after.objects
+    ]
+    return prune.guard(
+        stale,
+        emptied=emptied,
+        owned=sum(len(unit.objects) for unit in sides.base or ()),
+        limit=options.prune_limit,
+        approved=options.approve,
+    )
+
+
+def _guarded(held: Iterable[Held]) -> Iterable[Signal]:
+    for each in held:
+        text = f"{each.reason}; the deploy will hold it back until it is approved"
+        yield Signal("prune-guard", Severity.BLOCKER, text, each.kustomization)
+
+
+def _worst_first(signal: Signal) -> tuple[int, str, str, str]:
+    return _RANK.index(signal.severity), signal.kustomization, signal.code, str(signal.ref or "")
+
+
+def _new_warnings(sides: Sides, ordered: Iterable[Affected]) -> tuple[str, ...]:
+    """What is odd about the affected ones and was not so before."""
+    ids = [each.kustomization for each in ordered]
+    before = set(_warnings(unit for id_ in ids if (unit := sides.before(id_)) is not None))
+    after = _warnings(unit for id_ in ids if (unit := sides.after(id_)) is not None)
+    return tuple(text for text in after if text not in before)
+
+
+def _warnings(units: Iterable[Unit]) -> list[str]:
+    chosen = list(units)
+    rendered = [f"{unit.id}: {text}" for unit in chosen if unit.rendering for text in unit.rendering.warnings]
+    return [*discover.warnings(chosen), *rendered]

@@ -1,0 +1,153 @@
+"""What becomes of every object between two sides of an entry, told from their renderings alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from runner import diff
+from runner.affected import Sides
+from runner.changes import FieldChange, ObjectChange
+from runner.fleet import Fleet, Unit
+from runner.model import FLUX, Action, DeletionPolicy, Manifest, ResourceRef
+from runner.plan import Ground, left_alone, skipped
+from runner.prune import kept_by
+from runner.redact import is_secret
+
+
+@dataclass(slots=True)
+class _Side:
+    """Who wants which object on one side, and how it may be shown."""
+
+    wants: dict[ResourceRef, tuple[str, Manifest]] = field(default_factory=dict)
+    shown: dict[int, Manifest] = field(default_factory=dict)  # by the identity of the object itself
+    unknown: list[str] = field(default_factory=list)  # Kustomizations whose wishes are not known
+
+    @classmethod
+    def of(cls, fleet: Fleet | None) -> _Side:
+        side = cls()
+        for unit in fleet or ():
+            if unit.rendering is None:
+                continue
+            if not unit.rendering.ok:
+                side.unknown.append(unit.id)
+                continue
+            for real, view in zip(unit.rendering.objects, unit.rendering.shown, strict=True):
+                side.wants[ResourceRef.of(real)] = (unit.id, real)
+                side.shown[id(real)] = view
+        return side
+
+
+def effects(sides: Sides, ids: Iterable[str]) -> tuple[ObjectChange, ...]:
+    """Every object of the given Kustomizations that a deploy of head would treat otherwise than base.
+
+    Where either side of one cannot be rendered there is nothing to say about its objects.
+    """
+    comparing = _Comparing(sides, _Side.of(sides.base), _Side.of(sides.head))
+    return tuple(change for id_ in ids for change in comparing.kustomization(id_))
+
+
+@dataclass(slots=True)
+class _Comparing:
+    sides: Sides
+    base: _Side
+    head: _Side
+
+    def kustomization(self, id_: str) -> list[ObjectChange]:
+        before, after = self.sides.before(id_), self.sides.after(id_)
+        if any(unit is not None and not unit.rendered for unit in (before, after)):
+            return []
+        if after is None and before is not None and self.sides.head is not None:
+            parent = self.sides.after(before.parent)
+            if parent is not None and not parent.rendered:
+                return []
+        old, new = before.objects if before else (), after.objects if after else ()
+        changes: list[ObjectChange] = []
+        for pair in diff.pair(old, new):
+            if pair.before is not None and pair.after is not None:
+                changes += self._both(id_, pair.before, pair.after, pair.was)
+            elif pair.after is not None:
+                changes.append(self._arrives(id_, pair.after))
+            elif pair.before is not None:
+                changes += self._leaves(id_, pair.before, before, after)
+        return sorted(changes, key=lambda each: (each.ref.kind, each.ref.namespace, each.ref.name))
+
+    def _both(
+        self, id_: str, before: Manifest, after: Manifest, was: ResourceRef | None
+    ) -> Iterator[ObjectChange]:
+        unknown = self._unknown(id_, after)
+        if before == after and was is None and unknown == self._unknown(id_, before, of_base=True):
+            return
+        fields = self._fields(before, after)
+        reason = left_alone(after, None) or skipped(after, Ground())
+        hidden = "" if fields else "a secret value changed"
+        yield ObjectChange(
+            id_,
+            ResourceRef.of(after),
+            Action.SKIPPED if reason else Action.CONFIGURED,
+            reason or hidden,
+            fields,
+            self.base.shown[id(before)],
+            self.head.shown[id(after)],
+            was=was,
+            unknown=unknown,
+        )
+
+    def _arrives(self, id_: str, after: Manifest) -> ObjectChange:
+        ref, view = ResourceRef.of(after), self.head.shown[id(after)]
+        unknown = self._unknown(id_, after)
+        if earlier := self.base.wants.get(ref):
+            owner, before = earlier
+            fields = self._fields(before, after)
+            shown = self.base.shown[id(before)]
+            return ObjectChange(
+                id_,
+                ref,
+                Action.MOVED,
+                f"from {owner}",
+                fields,
+                shown,
+                view,
+                moved_from=owner,
+                unknown=unknown,
+            )
+        reason = skipped(after, Ground()) or left_alone(after, after)
+        if f"{FLUX}/ssa: IfNotPresent" in reason:
+            reason = ""
+        action = Action.SKIPPED if reason else Action.CREATED
+        return ObjectChange(id_, ref, action, reason, after=view, unknown=unknown)
+
+    def _leaves(
+        self, id_: str, before: Manifest, unit: Unit | None, now: Unit | None
+    ) -> Iterator[ObjectChange]:
+        ref = ResourceRef.of(before)
+        if ref in self.head.wants or unit is None:
+            return  # it moves; that is told where it arrives
+        kept = _stays(unit, now) or kept_by(before) or skipped(before, Ground())
+        if not kept and self.head.unknown:
+            kept = f"not deleted before {', '.join(self.head.unknown[:3])} can be rendered"
+        view = self.base.shown[id(before)]
+        yield ObjectChange(id_, ref, Action.SKIPPED if kept else Action.DELETED, kept, before=view)
+
+    def _fields(self, before: Manifest, after: Manifest) -> tuple[FieldChange, ...]:
+        if is_secret(before) and is_secret(after):
+            return diff.secret_fields(before, after)
+        return diff.fields(self.base.shown[id(before)], self.head.shown[id(after)])
+
+    def _unknown(self, id_: str, manifest: Manifest, *, of_base: bool = False) -> tuple[str, ...]:
+        unit = self.sides.before(id_) if of_base else self.sides.after(id_)
+        rendering = unit.rendering if unit else None
+        return tuple(rendering.unresolved.get(ResourceRef.of(manifest), ())) if rendering else ()
+
+
+def _stays(before: Unit, after: Unit | None) -> str:
+    """Why a Kustomization leaves an object behind that it does not want any more; "" when it doesn't."""
+    if after is not None:
+        return "" if after.kustomization.prune else "left behind: prune: false"
+    k = before.kustomization
+    if k.suspend:
+        return "left behind: its Kustomization is suspended"
+    if k.deletes:
+        return ""
+    orphan = k.deletion_policy is DeletionPolicy.ORPHAN
+    return f"left behind: {'deletionPolicy: Orphan' if orphan else 'prune: false'}"
