@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from runner.intent import Intent
+
 ROOT = "flux-system/flux-system"
 
 
@@ -45,6 +47,7 @@ class Options:
     substitute_precedence: Precedence = Precedence.INLINE
     values: tuple[Path, ...] = ()  # stand-ins for ConfigMaps and Secrets that only the cluster has
     cache: Path | None = None  # where renderings are kept for the next preview; a deploy never asks it
+    plan: Intent | None = None  # a deploy does exactly that, or nothing
     takeover: bool = False
     allow_older: bool = False
     install_flux: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner import desired, finish, planning, preview
+from runner import desired, finish, planned, planning, preview
 from runner.desired import Clients, Desired
 from runner.errors import Interrupted
 from runner.model import Outcome, Run
@@ -29,6 +29,8 @@ def reconcile(options: Options, clients: Clients) -> Run:
         while True:
             session = planning.session(source, cluster, lock)
             try:
+                if options.plan is not None:
+                    planned.keep_to(options.plan, session, preview.foresee(session))
                 return preview.run(session) if options.dry_run else _deploy(session, source)
             except Moved:
                 continue  # somebody else wrote while we waited: everything is read again, under the lock

@@ -20,6 +20,7 @@ from runner.ports import Cluster
 SOURCE_GROUPS = ("source.toolkit.fluxcd.io", "source.extensions.fluxcd.io")
 PART_OF, INSTANCE = "app.kubernetes.io/part-of", "app.kubernetes.io/instance"
 VIRTUAL = "virtual: the cluster does not serve this kind of Flux's"
+UNCHECKED = "not checked by the server: these credentials may only read"
 BOOTSTRAP = "part of Flux's own installation"
 
 
@@ -34,6 +35,7 @@ class Assessment:
     error: str = ""
     hint: str = ""
     live: Manifest | None = field(default=None, repr=False)
+    merged: Manifest | None = field(default=None, repr=False)  # what it becomes, by the dry-run
     warnings: tuple[str, ...] = ()
 
     @property
@@ -51,6 +53,7 @@ class Ground:
     namespaces: frozenset[str] = frozenset()  # that this run creates, and that are not there yet
     kinds: frozenset[tuple[str, str]] = frozenset()  # (group, kind) that this run defines
     unresolved: Mapping[ResourceRef, tuple[str, ...]] = field(default_factory=dict)
+    reduced: bool = False  # where a dry-run is forbidden, compare with what can be read
 
 
 def virtual_kinds(manifests: Iterable[Manifest], cluster: Cluster) -> frozenset[tuple[str, str]]:
@@ -155,12 +158,47 @@ def _compare(ref: ResourceRef, manifest: Manifest, cluster: Cluster, ground: Gro
         return Assessment(ref, manifest, Action.SKIPPED, BOOTSTRAP, live=live)
     if reason := left_alone(manifest, live):
         return Assessment(ref, manifest, Action.SKIPPED, reason, live=live)
-    result = cluster.apply(manifest, dry_run=True)
+    try:
+        result = cluster.apply(manifest, dry_run=True)
+    except ClusterError as exc:
+        if not ground.reduced or exc.reason != "Forbidden":
+            raise
+        return _by_reading(ref, manifest, live)
     if live is None:
-        return Assessment(ref, manifest, Action.CREATED, warnings=result.warnings)
+        return Assessment(ref, manifest, Action.CREATED, merged=result.manifest, warnings=result.warnings)
     difference = drifted(live, result.manifest)
     action = Action.CONFIGURED if difference else Action.UNCHANGED
-    return Assessment(ref, manifest, action, difference, live=live, warnings=result.warnings)
+    merged, warnings = result.manifest, result.warnings
+    return Assessment(ref, manifest, action, difference, live=live, merged=merged, warnings=warnings)
+
+
+def _by_reading(ref: ResourceRef, manifest: Manifest, live: Manifest | None) -> Assessment:
+    """Without the right to apply: what the server would add or refuse is not known."""
+    if live is None:
+        return Assessment(ref, manifest, Action.CREATED, UNCHECKED)
+    merged = overlaid(live, manifest)
+    difference = drifted(live, merged)
+    action = Action.CONFIGURED if difference else Action.UNCHANGED
+    return Assessment(ref, manifest, action, f"{difference}; {UNCHECKED}".lstrip("; "), live=live, merged=merged)
+
+
+def overlaid(live: Any, wanted: Any) -> Any:  # noqa: ANN401 -- JSON
+    """What is live with what is wanted over it: near to what an apply would make of it.
+
+    Items of a list are told apart by name where all have one; another list is replaced as a whole.
+    """
+    if isinstance(live, Mapping) and isinstance(wanted, Mapping):
+        return {**live, **{key: overlaid(live.get(key), value) for key, value in wanted.items()}}
+    if not isinstance(live, list) or not isinstance(wanted, list) or not _all_named([*live, *wanted]):
+        return wanted
+    names = [item["name"] for item in wanted]
+    over = {item["name"]: item for item in wanted}
+    kept = [overlaid(item, over.pop(item["name"], {})) for item in live]
+    return kept + [over[name] for name in names if name in over]
+
+
+def _all_named(items: Sequence[Any]) -> bool:
+    return all(isinstance(item, Mapping) and isinstance(item.get("name"), str) for item in items)
 
 
 def _unread(ref: ResourceRef, manifest: Manifest) -> Assessment:

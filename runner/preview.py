@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from runner import plan, redact, removal
 from runner.errors import RunnerError
@@ -13,19 +14,37 @@ from runner.session import Session, in_order, node
 from runner.unit import owned_by_another
 
 
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a deploy would do, Kustomization by Kustomization and object by object."""
+
+    outcomes: tuple[Outcome, ...]
+    assessed: Mapping[str, tuple[Assessment, ...]]
+
+
 def run(session: Session) -> Run:
-    """Assess every Kustomization; what this same run would create first is taken as created."""
+    """What a deploy would do, as the report of one."""
+    return session.report(foresee(session).outcomes, dry_run=True)
+
+
+def foresee(session: Session, *, reduced: bool = False) -> Foreseen:
+    """Assess every Kustomization; what this same run would create first is taken as created.
+
+    With `reduced`, credentials that may only read are enough: see `Ground.reduced`.
+    """
     world = session.world
     everything = [m for unit in session.units.values() for m in unit.objects]
     ground = replace(
         session.ground,
-        read_secrets=session.options.read_secrets,
+        read_secrets=session.options.read_secrets or not session.options.dry_run,
         namespaces=plan.absent(_namespaces(session, everything), world.cluster, world.pool),
         kinds=plan.defines(everything),
+        reduced=reduced,
     )
-    outcomes = [_outcome(session, session.units[id_], ground) for id_ in in_order(session.units)]
+    assessed: dict[str, tuple[Assessment, ...]] = {}
+    outcomes = [_outcome(session, session.units[id_], ground, assessed) for id_ in in_order(session.units)]
     outcomes += [_gone(session, id_) for id_ in removal.gone_in_order(session.gone)]
-    return session.report(_blocked(session, outcomes), dry_run=True)
+    return Foreseen(_blocked(session, outcomes), assessed)
 
 
 def _namespaces(session: Session, everything: list[Manifest]) -> set[str]:
@@ -36,7 +55,9 @@ def _namespaces(session: Session, everything: list[Manifest]) -> set[str]:
     return desired | {unit.kustomization.namespace for unit in session.units.values()}
 
 
-def _outcome(session: Session, unit: Unit, ground: Ground) -> Outcome:
+def _outcome(
+    session: Session, unit: Unit, ground: Ground, found: dict[str, tuple[Assessment, ...]]
+) -> Outcome:
     if unit.kustomization.suspend:
         return Outcome(unit.id, State.SUSPENDED)
     if not session.options.selects(unit.id):
@@ -50,6 +71,7 @@ def _outcome(session: Session, unit: Unit, ground: Ground) -> Outcome:
     own = replace(ground, unresolved=unit.rendering.unresolved)
     scoped = plan.scoped(unit.objects, cluster)
     assessed = [owned_by_another(session, unit.id, a) for a in plan.assess(scoped, cluster, pool, own)]
+    found[unit.id] = tuple(assessed)
     try:
         changes = [*(a.change for a in assessed), *_pruned(session, unit)]
     except RunnerError as exc:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from runner import apply, discover, health, inventory, plan, redact, removal
+from runner import apply, discover, health, impact, inventory, plan, redact, removal
 from runner.errors import LockError, RunnerError
 from runner.fleet import Unit
 from runner.inventory import Entry
@@ -28,6 +28,7 @@ from runner.session import Moved, Session, digests, node
 from runner.state import HISTORY, Record, Snapshot
 
 STAGE_TIMEOUT = 60.0  # seconds; Flux's fixed limit for definitions and classes
+_PLAN_AGAIN = "plan again, and have the new plan looked at."
 _ENDS_THE_RUN = (LockError, Moved)
 
 
@@ -143,7 +144,18 @@ class Reconciliation:
         if failed := [a for a in assessed if a.error]:
             hints = list(dict.fromkeys(a.hint for a in failed if a.hint))
             raise Failed("\n".join(a.error for a in failed), hint=" ".join(hints))
+        self._keep_to_plan(assessed)
         return assessed
+
+    def _keep_to_plan(self, assessed: Iterable[Assessment]) -> None:
+        """Nothing of a stage is applied when anything in it is not as planned; what was unknown may be."""
+        expected = self.session.expected
+        if expected is None:
+            return
+        for a in assessed:
+            planned = expected.get((self.unit.id, a.ref))
+            if planned != "" and planned != impact.digest(a.action, a.live, a.merged):
+                raise Failed(f"{a.ref} would be {a.action}, which is not what was planned", hint=_PLAN_AGAIN)
 
     def _own(self, assessed: Iterable[Assessment]) -> None:
         for a in assessed:
@@ -275,6 +287,10 @@ class Reconciliation:
         if self.session.prune_later or self.session.blind:
             self.entries |= {entry.ref: entry for entry in stale}
             return
+        if self.session.expected is not None and (
+            other := [e.ref for e in stale if (self.unit.id, e.ref) not in self.session.expected]
+        ):
+            raise Failed(f"{other[0]} is stale, and the plan does not say so", hint=_PLAN_AGAIN)
         self._tell(Phase.PRUNING)
         timeout = self.unit.kustomization.timeout
         removed = removal.remove(self.session, record, stale, timeout, self.turn.resting)

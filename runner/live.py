@@ -1,0 +1,141 @@
+"""What merging would do to a cluster: the change itself, and apart from it what others did there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from runner import diff, impact, redact, state
+from runner.affected import Sides
+from runner.changes import Comparison, FieldChange, ObjectChange, Pending
+from runner.fleet import Unit
+from runner.model import Action, Change, Manifest, ResourceRef, State
+from runner.plan import Assessment
+from runner.preview import Foreseen
+from runner.session import Session
+from runner.state import Record
+
+def told(session: Session, sides: Sides, between: Comparison, foreseen: Foreseen) -> Comparison:
+    """A comparison of two revisions with what the cluster has taken into account.
+
+    The changes are those that the next deploy makes, in its order; what it would make without this change
+    too is told as drift, beside it.
+    """
+    by_ref = {(each.kustomization, each.ref): each for each in between.changes}
+    changes: list[ObjectChange] = []
+    for outcome in foreseen.outcomes:
+        id_ = outcome.kustomization
+        assessed = {a.ref: a for a in foreseen.assessed.get(id_, ())}
+        found = [_one(session, assessed.get(c.ref), c, id_, by_ref) for c in outcome.changes]
+        changes += sorted(filter(None, found), key=lambda each: _by_kind(each.ref))
+    held = [h for helds in session.held_prunes.values() for h in helds]
+    return replace(
+        between,
+        server=session.world.cluster.server,
+        changes=tuple(changes),
+        pending=tuple(_pending(session, sides)),
+        held=(*held, *session.withheld),
+    )
+
+
+def _one(
+    session: Session,
+    assessed: Assessment | None,
+    change: Change,
+    id_: str,
+    by_ref: Mapping[tuple[str, ResourceRef], ObjectChange],
+) -> ObjectChange | None:
+    """What is said of one object; None when there is nothing to say."""
+    mine = by_ref.get((id_, change.ref))
+    if mine is None and change.action in {Action.UNCHANGED, Action.SKIPPED}:
+        return None
+    if assessed is None or assessed.live is None or assessed.merged is None:
+        known = mine or ObjectChange(id_, change.ref, change.action, after=_shown(session, id_, change.ref))
+        return replace(known, action=change.action, reason=change.reason)
+    everything = _masked(impact.fields(assessed.live, assessed.merged), _secret_paths(session, id_, change.ref))
+    before = {each.path: each for each in mine.fields} if mine else {}
+    own = tuple(each for each in everything if _touches(each.path, before))
+    known = mine or ObjectChange(id_, change.ref, change.action, after=_shown(session, id_, change.ref))
+    return replace(
+        known,
+        action=change.action,
+        reason=change.reason,
+        fields=own,
+        drift=tuple(each for each in everything if each not in own),
+        clashes=tuple(each.path for each in own if _clashes(each, before.get(each.path))),
+    )
+
+
+def _touches(path: str, mine: Iterable[str]) -> bool:
+    """Whether a field is one of this change's, or holds one, or is held by one."""
+    return any(path == own or _below(path, own) or _below(own, path) for own in mine)
+
+
+def _below(path: str, other: str) -> bool:
+    return path.startswith((f"{other}.", f"{other}["))
+
+
+def _clashes(live: FieldChange, mine: FieldChange | None) -> bool:
+    """Whether the cluster has another value than the one that this change starts from."""
+    return mine is not None and live.before != mine.before
+
+
+def _shown(session: Session, id_: str, ref: ResourceRef) -> Manifest | None:
+    found = _wanted(session, id_, ref)
+    return found[1] if found else None
+
+
+def _wanted(session: Session, id_: str, ref: ResourceRef) -> tuple[Manifest, Manifest] | None:
+    """An object as it is applied, and as it may be shown."""
+    unit = session.units.get(id_)
+    if unit is None or unit.rendering is None:
+        return None
+    pairs = zip(unit.rendering.objects, unit.rendering.shown, strict=True)
+    return next(((real, view) for real, view in pairs if ResourceRef.of(real) == ref), None)
+
+
+def _secret_paths(session: Session, id_: str, ref: ResourceRef) -> tuple[str, ...]:
+    """Fields that secret values were substituted into: there the cluster may still have an older secret."""
+    found = _wanted(session, id_, ref)
+    if found is None or found[0] == found[1] or redact.is_secret(found[0]):
+        return ()
+    return tuple(each.path for each in diff.fields(*found))
+
+
+def _masked(changes: Iterable[FieldChange], secret: Iterable[str]) -> tuple[FieldChange, ...]:
+    def mask(value: Any) -> Any:  # noqa: ANN401 -- JSON
+        return None if value is None else "‹hidden›"
+
+    return tuple(
+        replace(each, before=mask(each.before), after=mask(each.after))
+        if _touches(each.path, secret)
+        else each
+        for each in changes
+    )
+
+
+def _pending(session: Session, sides: Sides) -> Iterator[Pending]:
+    """Kustomizations whose record says something else than that the base is deployed and ready."""
+    for unit in sides.base or ():
+        record = session.records.get(unit.id)
+        if not session.options.selects(unit.id) or unit.kustomization.suspend:
+            continue
+        if record is None:
+            yield Pending(unit.id, None, "it was never deployed")
+        elif record.state is State.FAILED:
+            yield Pending(unit.id, record.state, record.message.partition("\n")[0])
+        elif record.state is None:
+            yield Pending(unit.id, None, "a run began and has not ended")
+        elif _differs(unit, record):
+            yield Pending(unit.id, record.state, "the base is not what was last deployed")
+
+
+def _differs(unit: Unit, record: Record) -> bool:
+    if unit.rendering is None or not unit.rendering.ok:
+        return False
+    return bool(record.shown_digest) and state.digest(b"", unit.rendering.shown) != record.shown_digest
+
+
+def _by_kind(ref: ResourceRef) -> tuple[str, str, str, str]:
+    return ref.kind, ref.namespace, ref.name, ref.group
