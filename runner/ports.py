@@ -161,6 +161,34 @@ class Builder(Protocol):
         """Objects as a multi-document YAML text."""
 
 
+class PathChangeKind(StrEnum):
+    """What became of a file between two commits."""
+
+    ADDED = "added"
+    DELETED = "deleted"
+    MODIFIED = "modified"
+    RENAMED = "renamed"
+    MODE = "mode"  # the content is the same
+    TYPE = "type"  # a file became a symlink, a symlink a submodule …
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PathChange:
+    """One file that two commits differ in."""
+
+    path: str
+    kind: PathChangeKind
+    before: str = ""  # the old path of one that was renamed
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """The content of a file: the same id is the same content, wherever it is."""
+
+    mode: int  # as Git has it: 0o100644, 0o100755, 0o120000 for a symlink, 0o160000 for a submodule
+    id: str
+
+
 class Repository(Protocol):
     """The Git checkout this run is about."""
 
@@ -182,7 +210,16 @@ class Repository(Protocol):
         """The commit that a revision names, 40 hex digits. Raises UsageError."""
 
     def export(self, commit: str, target: Path) -> Artifact:
-        """Write a commit's raw files, or with commit "" the work tree's, below `target`."""
+        """Write the raw files of a commit or tree, or with "" the work tree's, below `target`."""
+
+    def switch(self, target: Path, before: str, after: str) -> Artifact:
+        """Turn what `export` wrote of one commit or tree into another, touching only what differs."""
+
+    def files(self, commit: str) -> Mapping[str, Blob]:
+        """The files of a commit or tree, symlinks and submodules included, by path; "" has none."""
+
+    def changed(self, base: str, head: str) -> tuple[PathChange, ...]:
+        """The files that two commits or trees differ in, by path; "" is an empty tree."""
 
     def is_ancestor(self, older: str, newer: str) -> bool | None:
         """Whether `newer` contains `older`; None when the history at hand cannot tell."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.model import Artifact, Manifest
+from runner.ports import Blob, PathChange, PathChangeKind
 from runner.rendered import ArtifactListing, BuildRequest, Built, ParsedFile, Problem, RenderedResource
 
 COMMIT = "c" * 40
@@ -37,13 +38,14 @@ class FakeBuilder:
 
 @dataclass
 class FakeRepository:
-    """One commit; `ancestors` are the pairs (older, newer) that are known."""
+    """One commit; `ancestors` are known pairs (older, newer), `trees` the files of other commits."""
 
-    files: Mapping[str, Sequence[Manifest]]
+    objects: Mapping[str, Sequence[Manifest]]
     identity: str = "github.com/example/fleet"
     branch: str = "main"
     root: Path = Path("/nowhere")
     ancestors: Mapping[tuple[str, str], bool] = field(default_factory=dict)
+    trees: Mapping[str, Mapping[str, Blob]] = field(default_factory=dict)
 
     def same(self, url: str) -> bool:
         return self.identity in url
@@ -52,9 +54,29 @@ class FakeRepository:
         return COMMIT
 
     def export(self, commit: str, target: Path) -> Artifact:
-        for path in self.files:
+        for path in self.objects:
             (target / path).mkdir(parents=True, exist_ok=True)
         return Artifact(target, f"main@sha1:{commit}")
 
+    def switch(self, target: Path, before: str, after: str) -> Artifact:
+        return self.export(after, target)
+
+    def files(self, commit: str) -> Mapping[str, Blob]:
+        return self.trees.get(commit, {})
+
+    def changed(self, base: str, head: str) -> tuple[PathChange, ...]:
+        old, new = self.files(base), self.files(head)
+        return tuple(
+            PathChange(path, _kind(old.get(path), new.get(path)))
+            for path in sorted({*old, *new})
+            if old.get(path) != new.get(path)
+        )
+
     def is_ancestor(self, older: str, newer: str) -> bool | None:
         return self.ancestors.get((older, newer))
+
+
+def _kind(old: Blob | None, new: Blob | None) -> PathChangeKind:
+    if old is None or new is None:
+        return PathChangeKind.ADDED if old is None else PathChangeKind.DELETED
+    return PathChangeKind.MODE if old.id == new.id else PathChangeKind.MODIFIED

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.clients.git.changes import changes
 from runner.clients.git.command import GitCommand
+from runner.clients.git.disk import shown
 from runner.clients.git.identity import repository_id
-from runner.clients.git.tree import shown, write_commit, write_worktree
+from runner.clients.git.listing import tree_entries
+from runner.clients.git.tree import switch_tree, write_tree, write_worktree
 from runner.errors import UsageError
 from runner.model import Artifact
+from runner.ports import Blob, PathChange
 
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _BRANCH = re.compile(r"\w[\w./-]*")
@@ -81,15 +86,30 @@ class GitCheckout:
         raise self._unknown(revision, error)
 
     def export(self, commit: str, target: Path) -> Artifact:
-        """Write a commit's raw files, or with commit "" the work tree's, below `target`."""
-        found = self.resolve(commit or "HEAD")
+        """Write the raw files of a commit or tree, or with "" the work tree's, below `target`."""
+        found = self._treeish(commit or "HEAD")
+        revision = self._revision(found)
         target.mkdir(parents=True, exist_ok=True)
-        branch = self.branch
-        revision = (f"{branch}@" if branch else "") + f"{_algorithm(found)}:{found}"
         if commit:
-            return Artifact(target, revision, write_commit(self._git, found, target))
+            return Artifact(target, revision, write_tree(self._git, found, target))
         suffix = "-dirty" if self._dirty else ""
         return Artifact(target, revision + suffix, write_worktree(self._git, self.root, target))
+
+    def switch(self, target: Path, before: str, after: str) -> Artifact:
+        """Turn what `export` wrote of one commit or tree into another, touching only what differs."""
+        old, new = self._treeish(before), self._treeish(after)
+        return Artifact(target, self._revision(new), switch_tree(self._git, target, old, new))
+
+    def files(self, commit: str) -> Mapping[str, Blob]:
+        """The files of a commit or tree, symlinks and submodules included, by path; "" has none."""
+        if not commit:
+            return {}
+        return {entry.path: entry.blob for entry in tree_entries(self._git, self._treeish(commit))}
+
+    def changed(self, base: str, head: str) -> tuple[PathChange, ...]:
+        """The files that two commits or trees differ in, by path; "" is an empty tree."""
+        old, new = (self._treeish(side) if side else "" for side in (base, head))
+        return changes(self._git, old, new)
 
     def is_ancestor(self, older: str, newer: str) -> bool | None:
         """Whether `newer` contains `older`; None when the history at hand cannot tell."""
@@ -120,6 +140,24 @@ class GitCheckout:
         """Submodules don't count: their files are not exported."""
         states = ("--porcelain", "-z", "--untracked-files=normal", "--ignore-submodules=all")
         return bool(self._git.output("status", *states))
+
+    def _treeish(self, revision: str) -> str:
+        """The commit that a revision names, or the tree whose whole hash it is. Raises UsageError."""
+        try:
+            return self.resolve(revision)
+        except UsageError:
+            if _HASH.fullmatch(revision) and self._kind(revision) == "tree":
+                return revision
+            raise
+
+    def _kind(self, name: str) -> str:
+        """`commit`, `tree` …; "" for what is not in this clone."""
+        return self._git.run("cat-file", "-t", name).text
+
+    def _revision(self, found: str) -> str:
+        """In Flux's form; a tree that no commit has yet is on no branch."""
+        branch = self.branch if self._kind(found) == "commit" else ""
+        return (f"{branch}@" if branch else "") + f"{_algorithm(found)}:{found}"
 
     def _contains(self, newer: str, older: str) -> bool:
         answer = self._git.run("merge-base", "--is-ancestor", older, newer)
