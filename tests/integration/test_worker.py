@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 
-from runner.clients.kustomize import WorkerPool
+from runner.clients.kustomize import WorkerPool, toolchain
+from runner.clients.kustomize.compile import SOURCES, minimum_go, source_hash
 from runner.clients.kustomize.compile import build as compile_worker
-from runner.clients.kustomize.compile import source_hash
 from runner.errors import WorkerError
 from runner.rendered import BuildRequest, Built, Problem, Subject
 
@@ -193,6 +193,19 @@ def test_version_names_its_sources(pool: WorkerPool) -> None:
     version = pool.version()
     assert (version.source_hash, version.flux, version.kustomize) == (source_hash(), "2.9.5", "v0.21.1")
     assert version.go.startswith("go1.")
+
+
+@pytest.mark.parametrize("check", ["vet", "test"])
+def test_the_worker_passes_its_own_tests(check: str) -> None:
+    done = subprocess.run(
+        [toolchain.go(minimum_go()), check, "."],
+        cwd=SOURCES,
+        env=toolchain.go_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_build_equals_the_librarys_own_in_any_order(pool: WorkerPool, tree: Tree) -> None:

@@ -56,6 +56,7 @@ func isolate(l limits) error {
 		debug.SetMemoryLimit(int64(l.memoryBytes / 4 * 3))
 	}
 	debug.SetMaxStack(256 << 20)
+	collectRarely()
 	http.DefaultTransport = &gate{next: http.DefaultTransport}
 	outside.remember()
 	outside.hide()

@@ -43,23 +43,16 @@ func (b *build) render(all resmap.ResMap) {
 
 func (b *build) renderOne(all resmap.ResMap, r *resource.Resource, s *substitution) {
 	out := rendered{Origin: b.origin(r)}
+	if s != nil && optedOut(r) {
+		out.Substitution, s = "disabled", nil
+	}
 	var done substituted
-	switch {
-	case s == nil:
-	case optedOut(r):
-		out.Substitution = "disabled"
-	default:
-		var problems []problem
-		if done, problems = s.apply(all, r); len(problems) > 0 {
-			b.answer.Errors = append(b.answer.Errors, problems...)
+	objects, ok := s.shortcut(r)
+	if !ok {
+		if objects, done, ok = b.longWay(all, r, s); !ok {
 			return
 		}
 		out.Unresolved = done.kept.names
-	}
-	objects, err := read(r)
-	if err != nil {
-		b.fail("yaml", "encode", r, err)
-		return
 	}
 	shown := b.shown(done)
 	for i, object := range objects {
@@ -77,6 +70,24 @@ func (b *build) renderOne(all resmap.ResMap, r *resource.Resource, s *substituti
 		}
 		b.answer.Resources = append(b.answer.Resources, out)
 	}
+}
+
+// longWay is Flux's; false means that the answer says why it ended.
+func (b *build) longWay(
+	all resmap.ResMap, r *resource.Resource, s *substitution,
+) (objects []*unstructured.Unstructured, done substituted, ok bool) {
+	if s != nil {
+		var problems []problem
+		if done, problems = s.apply(all, r); len(problems) > 0 {
+			b.answer.Errors = append(b.answer.Errors, problems...)
+			return nil, done, false
+		}
+	}
+	objects, err := read(r)
+	if err != nil {
+		b.fail("yaml", "encode", r, err)
+	}
+	return objects, done, err == nil
 }
 
 // shown are the objects of the display rendering, none when there is no such.
