@@ -35,7 +35,7 @@ class Usage:
     stdout: bytes = field(repr=False)
 
 
-def run(argv: Sequence[str | Path], *, watch_memory: bool = True) -> Usage:
+def run(argv: Sequence[str | Path], *, watch_memory: bool = True, cwd: Path | None = None) -> Usage:
     """Run a command to its end.
 
     Raises:
@@ -43,7 +43,7 @@ def run(argv: Sequence[str | Path], *, watch_memory: bool = True) -> Usage:
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         begun = time.perf_counter()
-        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        child = subprocess.Popen(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         limit = threading.Timer(LIMIT_SECONDS, child.kill)
         limit.start()
         try:
