@@ -17,6 +17,9 @@ PROC = Path("/proc")
 SAMPLE_SECONDS = 0.1
 LIMIT_SECONDS = 900.0
 """After which a process counts as hanging."""
+DIRECTORY = "bench-of-kustodian-"
+"""What the directories are called that a benchmark works in. Not `kustodian-`: every run sweeps out what is
+called so and is a minute old, also from under a benchmark."""
 _ERROR_LINES = 15
 
 

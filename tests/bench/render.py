@@ -13,7 +13,7 @@ from typing import Any
 
 from runner.clients.kustomize import WorkerPool
 from tests.bench import overlays, peers
-from tests.bench.measure import BenchError, processor_time, resident, run
+from tests.bench.measure import DIRECTORY, BenchError, processor_time, resident, run
 from tests.bench.table import SPREAD, mebibytes, note, number, spread, table, times
 from tests.fidelity.compare import Case
 
@@ -70,7 +70,7 @@ class Peer:
 def bench(units: int, repeats: int) -> None:
     """Print what rendering a fleet of this size takes."""
     renderers, absent = peers.renderers()
-    with tempfile.TemporaryDirectory(prefix="kustodian-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix=DIRECTORY) as name:
         fleet = overlays.write(Path(name).resolve(), units)
         sample = overlays.sample(fleet, SAMPLE)
         starts = [_start_to_first_answer(fleet[0]) for _ in range(STARTS)]

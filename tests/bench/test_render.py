@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from runner.assembly import PREFIX
 from runner.clients.kustomize import WorkerPool
-from tests.bench import overlays, peers, render
+from tests.bench import measure, overlays, peers, render
 from tests.fidelity.compare import Case
 
 
@@ -54,3 +55,7 @@ def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     found, absent = peers.renderers()
     assert found == []
     assert [text.startswith(peers.NOT_HERE) for text in absent] == [True, True]
+
+
+def test_no_run_sweeps_out_what_a_benchmark_works_in() -> None:
+    assert not measure.DIRECTORY.startswith(PREFIX)
