@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 WORKER := $(wildcard runner/clients/kustomize/worker/*.go runner/clients/kustomize/worker/go.*)
 PYTEST ?=
+BENCH ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench format cluster clean
@@ -37,9 +38,9 @@ format: $(READY)
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format --quiet .
 
-# make bench  paired figures, ours and a peer's in one run
+# make bench  paired figures, ours and a peer's in one run; BENCH="render --units 5000" for a larger fleet
 bench: $(READY) cluster
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench $(BENCH)
 
 cluster: $(READY)
 	@$(BIN)/python -m tests.cluster build >/dev/null

@@ -21,17 +21,17 @@ from tests.bench.world import isolate
 
 
 class Benchmark(NamedTuple):
-    """What to run, and its size: units of a whole and of a quick run."""
+    """What to run, and at which sizes: units of a whole and of a quick run."""
 
     run: Callable[[int, int], None]
-    units: int
-    quick: int
+    sizes: tuple[int, ...]
+    quick: tuple[int, ...]
 
 
 BENCHMARKS = {
-    "render": Benchmark(render.bench, 100, 20),
-    "reconcile": Benchmark(reconcile.bench, 100, 20),
-    "wait": Benchmark(wait.bench, 10, 4),
+    "render": Benchmark(render.bench, (10, 100, 1000), (10,)),
+    "reconcile": Benchmark(reconcile.bench, (100,), (20,)),
+    "wait": Benchmark(wait.bench, (10,), (4,)),
 }
 REPEATS = 3
 
@@ -46,8 +46,8 @@ def main() -> int:
         say(_machine())
         for name in [each for each in BENCHMARKS if each in options.names or not options.names]:
             chosen = BENCHMARKS[name]
-            units = options.units or (chosen.quick if options.quick else chosen.units)
-            chosen.run(units, 1 if options.quick else REPEATS)
+            for units in options.units or (chosen.quick if options.quick else chosen.sizes):
+                chosen.run(units, 1 if options.quick else REPEATS)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except (BenchError, RunnerError, RuntimeError, TimeoutError, OSError) as error:
@@ -63,14 +63,21 @@ def _options() -> argparse.Namespace:
         description="Speed, ours and a peer's (or a ceiling) in one run. Nothing is judged.",
     )
     parser.add_argument("names", nargs="*", metavar="|".join(BENCHMARKS), help="which; default: all")
-    parser.add_argument("--units", type=int, help="overlays or Kustomizations, instead of each one's default")
+    parser.add_argument(
+        "--units", type=_sizes, metavar="N,...", help="Kustomizations, instead of each one's default"
+    )
     parser.add_argument("--quick", action="store_true", help="small and once")
     options = parser.parse_args()
     if unknown := sorted(set(options.names) - BENCHMARKS.keys()):
         parser.error(f"there is no benchmark {', '.join(unknown)}; choose from {', '.join(BENCHMARKS)}")
-    if options.units is not None and options.units < 2:
-        parser.error("--units: at least 2")
     return options
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    sizes = tuple(int(each) for each in text.split(","))
+    if min(sizes) < 2:
+        raise argparse.ArgumentTypeError("at least 2")
+    return sizes
 
 
 def _machine() -> str:

@@ -1,11 +1,8 @@
-"""What is rendered and deployed: overlays, a wide fleet, a chain."""
+"""What is deployed: a wide fleet, a chain."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from tests.e2e.harness import ENTRY, Repository
 
@@ -51,23 +48,6 @@ def names(units: int) -> list[str]:
 
 def namespace(name: str) -> Manifest:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-
-
-def overlays(directory: Path, units: int) -> list[str]:
-    """One base and overlays of it, each with a patch, a namespace and an expression; their paths."""
-    base = application("", "web")
-    base[0]["metadata"]["annotations"] = {"example.org/site": "${site}"}
-    _write(directory / "base/app.yaml", *base)
-    _write(directory / "base/kustomization.yaml", {"resources": ["app.yaml"]})
-    for name in names(units):
-        patch = [{"op": "replace", "path": "/spec/replicas", "value": 3}]
-        kfile = {
-            "namespace": name,
-            "resources": ["../../base"],
-            "patches": [{"target": {"kind": "Deployment"}, "patch": yaml.safe_dump(patch)}],
-        }
-        _write(directory / "overlays" / name / "kustomization.yaml", kfile)
-    return [f"overlays/{name}" for name in names(units)]
 
 
 def fleet(repository: Repository, target: str, units: int) -> None:
@@ -119,8 +99,3 @@ def _unit(repository: Repository, kustomization: Manifest, objects: list[Manifes
 def _object(version: str, kind: str, namespace: str, name: str, **rest: object) -> Manifest:
     place = {"namespace": namespace} if namespace else {}
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name, **place}, **rest}
-
-
-def _write(path: Path, *documents: Manifest) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump_all(documents, sort_keys=False))

@@ -17,6 +17,9 @@ PROC = Path("/proc")
 SAMPLE_SECONDS = 0.1
 LIMIT_SECONDS = 900.0
 """After which a process counts as hanging."""
+DIRECTORY = "bench-of-kustodian-"
+"""What the directories are called that a benchmark works in. Not `kustodian-`: every run sweeps out what is
+called so and is a minute old, also from under a benchmark."""
 _ERROR_LINES = 15
 
 
@@ -35,7 +38,7 @@ class Usage:
     stdout: bytes = field(repr=False)
 
 
-def run(argv: Sequence[str | Path], *, watch_memory: bool = True) -> Usage:
+def run(argv: Sequence[str | Path], *, watch_memory: bool = True, cwd: Path | None = None) -> Usage:
     """Run a command to its end.
 
     Raises:
@@ -43,7 +46,7 @@ def run(argv: Sequence[str | Path], *, watch_memory: bool = True) -> Usage:
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         begun = time.perf_counter()
-        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        child = subprocess.Popen(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         limit = threading.Timer(LIMIT_SECONDS, child.kill)
         limit.start()
         try:

@@ -1,149 +1,189 @@
-"""Rendering: our warm workers beside a process per overlay."""
+"""Rendering a fleet in a series: our warm workers beside a process per Kustomization."""
 
 from __future__ import annotations
 
-import os
+import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-import yaml
+from typing import Any
 
 from runner.clients.kustomize import WorkerPool
-from runner.rendered import BuildRequest
-from tests.bench import manifests, peers
-from tests.bench.measure import BenchError, processor_time, resident, run
+from tests.bench import overlays, peers
+from tests.bench.measure import DIRECTORY, BenchError, processor_time, resident, run
 from tests.bench.table import SPREAD, mebibytes, note, number, spread, table, times
+from tests.fidelity.compare import Case
 
-Item = TypeVar("Item")
-
-OBJECTS = 4
-SITE = {"site": "north"}
+AT_ONCE = (1, 2)
+"""Workers of ours, and processes of a peer."""
+SAMPLE = 100
+"""Of a larger fleet, a peer renders only so many: it takes its time, and each takes as long as any other."""
+BUILDS = 100
+"""A small fleet is rendered again and again, until a repetition has at least so many builds."""
+STARTS = 5
 
 
 @dataclass(frozen=True)
 class Laps:
-    """All overlays rendered, once or several times; seconds."""
+    """Kustomizations rendered, a fleet or a sample of it, once or several times; seconds."""
 
     label: str
     each: tuple[float, ...]
     wall: float
-    cpu: float
+    client: float
+    """On the cores, in this process; it is not counted for a peer."""
+    renderer: float
+    """On the cores, in the workers or the peer's processes."""
+    memory: tuple[int | None, ...] = ()
+
+    @property
+    def per_build(self) -> float:
+        return self.wall / len(self.each)
+
+    @property
+    def cpu(self) -> float:
+        return (self.client + self.renderer) / len(self.each)
 
     def row(self, ours: Laps) -> tuple[str, ...]:
-        count = len(self.each)
-        ratio = "" if self is ours else times(ours.wall / len(ours.each), self.wall / count)
-        cpu, rate = number(self.cpu / count * 1000), number(count / self.wall, 0)
-        return (self.label, *spread(self.each, 2, 1000), cpu, rate, ratio)
+        ratios = (times(ours.per_build, self.per_build), times(ours.cpu, self.cpu))
+        return (
+            self.label,
+            f"{len(self.each):,}",
+            *spread(self.each, 2, 1000),
+            number(self.cpu * 1000),
+            number(1 / self.per_build, 0),
+            *(("", "") if self is ours else ratios),
+        )
+
+
+@dataclass(frozen=True)
+class Peer:
+    """What one other program took, and on which Kustomizations it came to other objects than we did."""
+
+    laps: Sequence[Laps]
+    different: Sequence[str]
 
 
 def bench(units: int, repeats: int) -> None:
-    """Print what rendering takes."""
-    cores = os.cpu_count() or 1
-    peer = peers.renderer()
-    with tempfile.TemporaryDirectory(prefix="kustodian-bench-") as name:
-        directory = Path(name).resolve()
-        paths = manifests.overlays(directory, units)
-        requests = [_request(directory, path) for path in paths]
-        starts = [_start_to_first_answer(requests[0]) for _ in range(repeats)]
-        memory, ours = _ours(requests, repeats, cores)
-        others = _peer(peer, directory, paths, cores) if peer else []
-        same = _same_objects(peer, directory, requests[0]) if peer else None
-    rows = [mine.row(mine) for mine in ours]
-    rows += [other.row(mine) for other, mine in zip(others, ours, strict=False)]
+    """Print what rendering a fleet of this size takes."""
+    renderers, absent = peers.renderers()
+    with tempfile.TemporaryDirectory(prefix=DIRECTORY) as name:
+        fleet = overlays.write(Path(name).resolve(), units)
+        sample = overlays.sample(fleet, SAMPLE)
+        starts = [_start_to_first_answer(fleet[0]) for _ in range(STARTS)]
+        rounds = max(1, repeats * BUILDS // units)
+        ours = [_ours(list(fleet) * rounds, workers) for workers in AT_ONCE]
+        others = [_peer(renderer, sample) for renderer in renderers]
+    pairs = [(laps, mine) for peer in others for laps, mine in zip(peer.laps, ours, strict=True)]
     table(
-        f"render: {units} overlays (base, patch, namespace) of {OBJECTS} objects, ours with substitution",
-        ("per build", *(f"{each} ms" for each in SPREAD), "CPU ms", "builds/s", "× ours' time"),
-        rows,
+        f"render: a fleet of {units:,} Kustomizations; {overlays.MIXTURE}",
+        ("", "builds", *(f"{each} ms" for each in SPREAD), "CPU ms", "builds/s", "× our time", "× our CPU"),
+        [*(mine.row(mine) for mine in ours), *(laps.row(mine) for laps, mine in pairs)],
     )
+    _notes(ours, starts)
+    if others and len(sample) < units:
+        note(f"a peer rendered {len(sample)} of {units:,}, sampled; ours all")
+    for renderer, peer in zip(renderers, others, strict=True):
+        note(_verdict(renderer.label, len(sample), peer.different))
+    for text in absent:
+        note(text)
+
+
+def _notes(ours: Sequence[Laps], starts: Sequence[float]) -> None:
+    one, two = ours
     least, median, most = spread(starts, 0, 1000)
     note(f"worker start to first answer, ms: min {least}, median {median}, max {most}")
-    note(f"worker memory after {units * repeats * 2} builds, MiB each: {memory}")
-    if same is None:
-        note("no peer on PATH (kustomize, kubectl)")
-    else:
-        note(f"the peer renders the same objects: {'yes' if same else 'NO'}")
+    for laps in ours:
+        workers, client = (number(share / len(laps.each) * 1000) for share in (laps.renderer, laps.client))
+        memory = ", ".join(mebibytes(size) for size in laps.memory)
+        note(f"{laps.label}: CPU ms {workers} in workers, {client} in the client; MiB at the end: {memory}")
+    note(f"two workers beside one: {times(two.per_build, one.per_build)} the builds/s")
 
 
-def _request(directory: Path, path: str) -> BuildRequest:
-    spec = {"postBuild": {"substitute": SITE}}
-    kustomization = manifests.kustomization("flux-system", Path(path).name, path, **spec)
-    return BuildRequest(directory, path, kustomization, SITE)
+def _verdict(label: str, count: int, different: Sequence[str]) -> str:
+    if different:
+        return f"{label}: OTHER objects in {len(different)} of {count}, like {different[0]}"
+    return f"{label}: the same objects in all {count}"
 
 
-def _start_to_first_answer(request: BuildRequest) -> float:
+def _start_to_first_answer(case: Case) -> float:
     begun = time.perf_counter()
     with WorkerPool(1) as pool:
-        _build(pool, request)
+        _build(pool, case)
         return time.perf_counter() - begun
 
 
-def _build(pool: WorkerPool, request: BuildRequest) -> None:
-    built = pool.build(request)
-    if not built.ok or len(built.resources) != OBJECTS:
-        raise BenchError(f"{request.path} was not rendered: {'; '.join(map(str, built.problems))}")
+def _build(pool: WorkerPool, case: Case) -> None:
+    built = pool.build(case.request)
+    if not built.ok or len(built.resources) < overlays.LEAST:
+        raise BenchError(f"{case.path} was not rendered: {'; '.join(map(str, built.problems))}")
 
 
-def _ours(requests: Sequence[BuildRequest], repeats: int, cores: int) -> tuple[str, list[Laps]]:
-    """One at a time, then as many at once as there are cores; the workers' memory before those."""
-    with WorkerPool(cores) as pool:
+def _ours(cases: Sequence[Case], workers: int) -> Laps:
+    """A pool of that size, every worker of which has rendered before the clock starts."""
+    with WorkerPool(workers) as pool, ThreadPoolExecutor(workers) as threads:
 
-        def build(request: BuildRequest) -> None:
-            _build(pool, request)
+        def build(case: Case) -> None:
+            _build(pool, case)
 
-        def used() -> float:
-            return time.process_time() + sum(processor_time(pid) for pid in pool.pids)
+        _timed(threads, cases[: 2 * workers], build)
+        client, renderer = time.process_time(), sum(map(processor_time, pool.pids))
+        each, wall = _timed(threads, cases, build)
+        return Laps(
+            f"ours, {workers} warm worker{'s' if workers > 1 else ''}",
+            each,
+            wall,
+            time.process_time() - client,
+            sum(map(processor_time, pool.pids)) - renderer,
+            tuple(resident(pid) for pid in pool.pids),
+        )
 
-        _laps("", requests[: 2 * cores], build, used, cores)  # every worker runs and has rendered
-        many = list(requests) * repeats
-        laps = [
-            _laps("ours, warm, one at a time", many, build, used, 1),
-            _laps(f"ours, warm, {cores} at once", many, build, used, cores),
-        ]
-        memory = ", ".join(mebibytes(resident(pid)) for pid in pool.pids)
-    return memory, laps
 
-
-def _peer(peer: peers.Renderer, directory: Path, paths: Sequence[str], cores: int) -> list[Laps]:
-    """A process per overlay; its memory is not watched, so that watching takes no time."""
+def _peer(peer: peers.Renderer, sample: Sequence[Case]) -> Peer:
+    """A process per Kustomization; its memory is not watched, so that watching takes no time."""
     spent: list[float] = []
+    printed: dict[str, bytes] = {}
 
-    def build(path: str) -> None:
-        spent.append(run(peer.argv(directory / path), watch_memory=False).cpu)
+    def build(case: Case) -> None:
+        usage = run(peer.argv(case), watch_memory=False, cwd=case.root)
+        spent.append(usage.cpu)
+        printed[case.path] = usage.stdout
 
-    def used() -> float:
-        return sum(spent)
+    def laps(processes: int) -> Laps:
+        with ThreadPoolExecutor(processes) as threads:
+            spent.clear()
+            each, wall = _timed(threads, sample, build)
+        return Laps(f"{peer.label}, {processes} at once", each, wall, 0, sum(spent))
 
-    build(paths[0])  # its program and the overlays are in the page cache from now on
-    return [
-        _laps(f"{peer.label}, one at a time", paths, build, used, 1),
-        _laps(f"{peer.label}, {cores} at once", paths, build, used, cores),
-    ]
+    build(sample[0])  # its program is in the page cache from now on
+    found = [laps(processes) for processes in AT_ONCE]
+    with WorkerPool(1) as pool:
+        different = [
+            case.path
+            for case in sample
+            if _sorted(peer.expected(pool, case)) != _sorted(_read(pool, printed[case.path]))
+        ]
+    return Peer(found, different)
 
 
-def _laps(
-    label: str, items: Sequence[Item], build: Callable[[Item], None], used: Callable[[], float], threads: int
-) -> Laps:
-    def timed(item: Item) -> float:
+def _timed(
+    threads: ThreadPoolExecutor, cases: Sequence[Case], build: Callable[[Case], None]
+) -> tuple[tuple[float, ...], float]:
+    def timed(case: Case) -> float:
         begun = time.perf_counter()
-        build(item)
+        build(case)
         return time.perf_counter() - begun
 
-    with ThreadPoolExecutor(threads) as pool:
-        before, begun = used(), time.perf_counter()
-        each = tuple(pool.map(timed, items))
-        return Laps(label, each, time.perf_counter() - begun, used() - before)
+    begun = time.perf_counter()
+    return tuple(threads.map(timed, cases)), time.perf_counter() - begun
 
 
-def _same_objects(peer: peers.Renderer, directory: Path, request: BuildRequest) -> bool:
-    """Whether both render the same objects, apart from what only ours substitutes."""
-    theirs = run(peer.argv(directory / request.path)).stdout.decode()
-    for name, value in SITE.items():
-        theirs = theirs.replace(f"${{{name}}}", value)
-    with WorkerPool(1) as pool:
-        ours = [dict(resource.object) for resource in pool.build(request).resources]
-    return sorted(map(yaml.safe_dump, ours)) == sorted(map(yaml.safe_dump, yaml.safe_load_all(theirs)))
+def _read(pool: WorkerPool, text: bytes) -> Iterable[Mapping[str, Any]]:
+    return [found.object for found in pool.parse(text, "what a peer printed").objects]
+
+
+def _sorted(objects: Iterable[Mapping[str, Any]]) -> list[str]:
+    return sorted(json.dumps(each, sort_keys=True) for each in objects)

@@ -15,7 +15,7 @@ from typing import Any
 
 from runner.clients.kubernetes import KubernetesCluster, connect
 from tests.bench.manifests import FLUX_NAMESPACE, Manifest, namespace
-from tests.bench.measure import Usage, run
+from tests.bench.measure import DIRECTORY, Usage, run
 from tests.cluster import ControlPlane, wait_until
 from tests.e2e.harness import ENTRY, Repository
 
@@ -78,7 +78,7 @@ class World:
 def fresh() -> Iterator[World]:
     """A new control plane, with a client; both are gone afterwards."""
     with (
-        tempfile.TemporaryDirectory(prefix="kustodian-bench-") as name,
+        tempfile.TemporaryDirectory(prefix=DIRECTORY) as name,
         ControlPlane.start() as plane,
         closing(connect(kubeconfig=str(plane.kubeconfig), context=None)) as cluster,
     ):

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
-import json
 import os
 import platform
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from runner.clients.kustomize.toolchain import cache_dir, digest, go, go_environment, publish
+from tests.cached_build import BuildError, alone, download, progress, say, span, tail
 
 PINS = Path(__file__).with_name("pins")
 """A module for each group of programs; for another version change its go.mod, then `go mod tidy` there."""
@@ -34,12 +29,6 @@ STAGES = (
 """kwok's own rules for nodes and pods that are used, as paths in its module's `kustomize/stage`."""
 
 ASSETS_VARIABLE = "KUBEBUILDER_ASSETS"
-REPORT_EVERY_SECONDS = 30.0
-LOG_TAIL_LINES = 15
-
-
-class BuildError(RuntimeError):
-    """A program of the test control plane could not be built."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +72,7 @@ def ensure() -> Binaries:
     home = cache_dir() / "control-plane" / _digest()
     found = {p.name: home / p.name for p in PROGRAMS if (home / p.name).exists()} | _given()
     if len(found) < len(PROGRAMS) or not (home / "stages").exists():
-        home.mkdir(parents=True, exist_ok=True)
-        with _lock(home / "build.lock"):
+        with alone(home, "the test control plane"):
             missing = [p for p in PROGRAMS if p.name not in found and not (home / p.name).exists()]
             _build(missing, home)
             _fetch_stages(home / "stages")
@@ -109,21 +97,9 @@ def _given() -> dict[str, Path]:
     found = {p.name: Path(named).resolve() / p.name for p in PROGRAMS}
     found = {name: path for name, path in found.items() if os.access(path, os.X_OK)}
     if not {"etcd", "kube-apiserver"} <= found.keys():
-        _say(f"{ASSETS_VARIABLE}={named}: has no etcd and kube-apiserver, so it is not used")
+        say(f"{ASSETS_VARIABLE}={named}: has no etcd and kube-apiserver, so it is not used")
         return {}
     return found
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Let one process at a time build; the others say that they wait."""
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _say("another process is building the test control plane: waiting for it")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _build(missing: list[Program], home: Path) -> None:
@@ -131,7 +107,7 @@ def _build(missing: list[Program], home: Path) -> None:
         return
     compiler = go(MINIMUM_GO)
     minutes = max(1, round(sum(p.seconds for p in missing) / 60))
-    _say(
+    say(
         f"building the test control plane: about {minutes} minute{'s' if minutes > 1 else ''} on 2 cores "
         f"(this machine has {os.cpu_count()}), once; it is kept in {home}"
     )
@@ -143,7 +119,7 @@ def _build_one(compiler: Path, program: Program, home: Path, label: str) -> None
     log = home / f"{program.name}.log"
     staging = home / f"{program.name}.{os.getpid()}.partial"
     arguments = ["-ldflags", _linker_flags(program), "-o", str(staging), program.package]
-    _say(f"{label}: about {_span(program.seconds)}")
+    say(f"{label}: about {span(program.seconds)}")
     began = time.monotonic()
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -155,7 +131,7 @@ def _build_one(compiler: Path, program: Program, home: Path, label: str) -> None
             stderr=subprocess.STDOUT,
         )
         try:
-            with _progress(label, began):
+            with progress(label, began):
                 status = process.wait()
         except BaseException:
             process.kill()
@@ -164,52 +140,22 @@ def _build_one(compiler: Path, program: Program, home: Path, label: str) -> None
             raise
     if status:
         staging.unlink(missing_ok=True)
-        tail = "\n".join(log.read_text().splitlines()[-LOG_TAIL_LINES:])
         raise BuildError(
             f"{program.name}: could not be built, go ended with {status}; the whole log is {log}, "
-            f"its end:\n{tail}\nmend that, or name a directory with ready-made programs in {ASSETS_VARIABLE}"
+            f"its end:\n{tail(log.read_text())}\n"
+            f"mend that, or name a directory with ready-made programs in {ASSETS_VARIABLE}"
         )
     publish(staging, home / program.name)
     log.unlink()
-    _say(f"{label}: done in {_span(time.monotonic() - began)}")
-
-
-@contextlib.contextmanager
-def _progress(label: str, began: float) -> Iterator[None]:
-    """Say every now and then that the build still goes on: Go itself is silent for minutes."""
-    done = threading.Event()
-
-    def report() -> None:
-        while not done.wait(REPORT_EVERY_SECONDS):
-            _say(f"{label}: {_span(time.monotonic() - began)} so far")
-
-    reporter = threading.Thread(target=report, daemon=True)
-    reporter.start()
-    try:
-        yield
-    finally:
-        done.set()
-        reporter.join()
+    say(f"{label}: done in {span(time.monotonic() - began)}")
 
 
 def _fetch_stages(target: Path) -> None:
     """Copy the stages out of kwok's module: its program has none of its own."""
     if target.exists():
         return
-    answer = subprocess.run(
-        [str(go(MINIMUM_GO)), "mod", "download", "-json", "sigs.k8s.io/kwok"],
-        cwd=PINS / "kwok",
-        env=go_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if answer.returncode:
-        raise BuildError(
-            f"kwok's stages: its module could not be downloaded: {(answer.stderr or answer.stdout).strip()}; "
-            "check that the Go module proxy can be reached"
-        )
-    source = Path(json.loads(answer.stdout)["Dir"]) / "kustomize" / "stage"
+    kwok = download(go(MINIMUM_GO), "sigs.k8s.io/kwok", PINS / "kwok")
+    source = Path(kwok["Dir"]) / "kustomize" / "stage"
     staging = Path(tempfile.mkdtemp(prefix="stages.", dir=target.parent))
     for number, stage in enumerate(STAGES):
         # Not copy(): the module cache's files are read-only, and the cache must stay removable.
@@ -237,12 +183,3 @@ def _kubernetes_version() -> tuple[str, str, str]:
             f"{PINS / 'kubernetes' / 'go.mod'}: requires no k8s.io/kubernetes; add the require line"
         )
     return pinned[1], pinned[2], pinned[3]
-
-
-def _span(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the person who waits reads this

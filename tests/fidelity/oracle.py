@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import json
 import os
 import platform
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from runner.clients.kustomize.toolchain import cache_dir, digest, go, go_environment, publish
-from tests.cluster.build import LOG_TAIL_LINES, BuildError, _progress, _say, _span
+from tests.cached_build import BuildError, alone, download, progress, say, span, tail
 
 VERSION = "2.9.5"
 MODULE = f"github.com/fluxcd/flux2/v2@v{VERSION}"
@@ -38,16 +34,22 @@ def flux() -> Path:
     Raises:
         BuildError: it cannot be downloaded or built.
     """
-    if found := _on_path():
-        return found
-    home = cache_dir() / "flux" / _key()
-    target = home / "flux"
-    if not target.exists():
-        home.mkdir(parents=True, exist_ok=True)
-        with _alone(home / "build.lock"):
-            if not target.exists():
-                _build(target)
+    if program := found():
+        return program
+    target = _cached()
+    with alone(target.parent, "flux"):
+        if not target.exists():
+            _build(target)
     return target
+
+
+def found() -> Path | None:
+    """The same without building it: None when there is none yet."""
+    return _on_path() or (_cached() if _cached().exists() else None)
+
+
+def _cached() -> Path:
+    return cache_dir() / "flux" / _key() / "flux"
 
 
 def _on_path() -> Path | None:
@@ -64,22 +66,10 @@ def _key() -> str:
     return digest(part.encode() for part in parts)
 
 
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Let one process at a time build; the others say that they wait."""
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _say("another process is building flux: waiting for it")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _build(target: Path) -> None:
     label = f"flux {VERSION}"
-    _say(
-        f"building {label} to compare with: about {_span(SECONDS)} on 2 cores "
+    say(
+        f"building {label} to compare with: about {span(SECONDS)} on 2 cores "
         f"(this machine has {os.cpu_count()}), once; it is kept in {target.parent}"
     )
     try:
@@ -87,7 +77,7 @@ def _build(target: Path) -> None:
     except RuntimeError as error:
         raise BuildError(str(error)) from error
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="flux.", dir=target.parent) as scratch, _progress(label, began):
+    with tempfile.TemporaryDirectory(prefix="flux.", dir=target.parent) as scratch, progress(label, began):
         source = Path(scratch) / "source"
         # Not copytree's default: the module cache's files are read-only, and this must be removable.
         shutil.copytree(_download(compiler), source, copy_function=shutil.copyfile)
@@ -97,39 +87,32 @@ def _build(target: Path) -> None:
         placeholder.parent.mkdir()
         placeholder.write_text("# made by the release\n")
         staging = Path(scratch) / "flux"
-        arguments = ["build", "-ldflags", LINKER_FLAGS, "-o", staging, "./cmd/flux"]
-        done = _go(compiler, *arguments, cwd=source)
-        if done.returncode:
-            tail = "\n".join((done.stderr or done.stdout).splitlines()[-LOG_TAIL_LINES:])
-            raise BuildError(
-                f"{label}: could not be built:\n{tail}\nmend that, or put {label} itself on PATH"
-            )
+        _compile(compiler, source, staging)
         publish(staging, target)
-    _say(f"{label}: done in {_span(time.monotonic() - began)}")
+    say(f"{label}: done in {span(time.monotonic() - began)}")
 
 
-def _download(compiler: Path) -> Path:
-    """The module's directory, in Go's own cache."""
-    with tempfile.TemporaryDirectory() as elsewhere:  # not in a module: that one's go.mod would count
-        answer = _go(compiler, "mod", "download", "-json", MODULE, cwd=Path(elsewhere))
-    if answer.returncode:
-        raise BuildError(
-            f"{MODULE}: could not be downloaded: {(answer.stderr or answer.stdout).strip()}; "
-            "check that the Go module proxy can be reached"
-        )
-    module = json.loads(answer.stdout)
-    if module["Sum"] != SUM:
-        raise BuildError(f"{MODULE}: its hash is {module['Sum']}, not {SUM}; do not build it")
-    return Path(module["Dir"])
-
-
-def _go(compiler: Path, *arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [compiler, *arguments],
-        cwd=cwd,
+def _compile(compiler: Path, source: Path, target: Path) -> None:
+    done = subprocess.run(
+        [compiler, "build", "-ldflags", LINKER_FLAGS, "-o", target, "./cmd/flux"],
+        cwd=source,
         env=go_environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
+    if done.returncode:
+        raise BuildError(
+            f"flux {VERSION}: could not be built:\n{tail(done.stderr or done.stdout)}\n"
+            f"mend that, or put flux {VERSION} itself on PATH"
+        )
+
+
+def _download(compiler: Path) -> Path:
+    """The module's directory, in Go's own cache."""
+    with tempfile.TemporaryDirectory() as elsewhere:  # not in a module: that one's go.mod would count
+        module = download(compiler, MODULE, Path(elsewhere))
+    if module["Sum"] != SUM:
+        raise BuildError(f"{MODULE}: its hash is {module['Sum']}, not {SUM}; do not build it")
+    return Path(module["Dir"])
