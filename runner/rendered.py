@@ -168,6 +168,8 @@ class ArtifactListing:
     """Regular files that ignore rules leave out."""
     symlinks: tuple[str, ...] = ()
     """What is neither a regular file nor a directory; it never enters an artifact."""
+    directories: tuple[str, ...] = ()
+    """Directories that ignore rules leave out, unless something in them is brought back."""
 
 
 @dataclass(frozen=True, slots=True)
