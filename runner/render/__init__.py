@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,11 +14,14 @@ from runner.options import Precedence
 from runner.origins import origins
 from runner.ports import Builder
 from runner.redact import scrub, shown
-from runner.render import explain, traps
+from runner.render import explain, expressions, traps
+from runner.render.files import Files
 from runner.render.locate import located
+from runner.render.places import Places
 from runner.render.prepare import encrypted, prepare
+from runner.render.refused import refused
 from runner.render.variables import Live, NotRead, resolve
-from runner.rendered import BuildRequest, Built, Problem, RenderedResource
+from runner.rendered import BuildRequest, Built, Place, Problem, RenderedResource
 
 __all__ = ["NotRead", "Renderer"]
 
@@ -52,24 +56,25 @@ class Renderer:
             return Rendering(problems=tuple(problems), warnings=variables.warnings, variables=variables)
         try:
             root = self.artifact(k, variables.sources).root
-            built = self.builder.build(
-                BuildRequest(
-                    root=root,
-                    path=k.path,
-                    kustomization=k.manifest,
-                    variables=variables.values,
-                    keep_unresolved=not variables.known,
-                    overridable=variables.overridable,
-                    display=variables.display,
-                )
+            request = BuildRequest(
+                root=root,
+                path=k.path,
+                kustomization=k.manifest,
+                variables=variables.values,
+                keep_unresolved=not variables.known,
+                overridable=variables.overridable,
+                display=variables.display,
             )
+            built = self.builder.build(request)
         except RunnerError as exc:
-            return Rendering(problems=(Problem("source", exc.message, "build"),), variables=variables)
-        rendering = _rendering(k, built, variables)
+            problem = Problem("source", exc.message, "build", hint=exc.hint)
+            return Rendering(problems=(problem,), variables=variables)
+        places = Places(request, Files(root, self.builder))
+        rendering = _rendering(k, built, variables, places)
         if rendering.ok:
             return rendering
-        told = explain.problems(rendering.problems, k, variables)
-        return replace(rendering, problems=located(told, built.closure, root, self.builder))
+        told = [refused(problem) for problem in explain.problems(rendering.problems, k, variables)]
+        return replace(rendering, problems=located(told, built.closure, places.files, places.at))
 
     def mentioned(self, k: Kustomization, variables: Variables) -> explain.Mentions | None:
         """Which variables the objects name before substitution; None when that cannot be told."""
@@ -100,7 +105,7 @@ class Renderer:
         return self.builder.build(BuildRequest(root, k.path, {**k.manifest, "spec": spec}))
 
 
-def _rendering(k: Kustomization, built: Built, variables: Variables) -> Rendering:
+def _rendering(k: Kustomization, built: Built, variables: Variables, places: Places) -> Rendering:
     warnings = [*variables.warnings, *(str(warning) for warning in built.warnings)]
     secrets = [variables.values[name] for name in variables.display]  # names and keys may hold them
     problems = list(built.problems)
@@ -109,13 +114,14 @@ def _rendering(k: Kustomization, built: Built, variables: Variables) -> Renderin
     unresolved: dict[ResourceRef, tuple[str, ...]] = {}
     for resource in built.resources:
         prepared, said = prepare(resource.object, k)
-        warnings += [*said, *traps.warnings(resource.object)]
+        warnings += said
         objects.append(prepared)
         views.append(_view(resource, prepared, k))
         if resource.unresolved:
             unresolved[ResourceRef.of(prepared)] = resource.unresolved
         if text := encrypted(resource.object):
             problems.append(Problem("encrypted", text, "validate"))
+    warnings += _traps(k, [resource.object for resource in built.resources], variables, places)
     return Rendering(
         objects=tuple(objects),
         shown=tuple(views),
@@ -125,7 +131,28 @@ def _rendering(k: Kustomization, built: Built, variables: Variables) -> Renderin
         warnings=tuple(scrub(warning, secrets) for warning in warnings),
         dropped=any(w.code == "dropped" and _KFILE not in w.message for w in built.warnings),
         variables=variables,
+        origins=functools.cache(lambda: places.of(objects)),
     )
+
+
+def _traps(
+    k: Kustomization, objects: Sequence[Manifest], variables: Variables, places: Places
+) -> Iterator[str]:
+    """What substitution may have done that nobody wanted, each at its place in the files."""
+    if found := [(number, each) for number, m in enumerate(objects) for each in traps.warnings(m)]:
+        were, at = places.were(objects), places.of(objects)
+        for number, each in found:
+            name = expressions.variable(were[number], each.json_path)
+            yield _at(at[number], f"{each.message} (variable {name})" if name else each.message)
+    if k.post_build is None or not expressions.suspicious(objects, variables):
+        return
+    for resource, place in zip(places.before(), places.all(), strict=True):
+        for each in expressions.warnings(resource.object, variables):
+            yield _at(place, each.message)
+
+
+def _at(place: Place, message: str) -> str:
+    return f"{place}: {message}" if place.file else message
 
 
 def _view(resource: RenderedResource, prepared: Manifest, k: Kustomization) -> Manifest:
