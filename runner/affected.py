@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 from runner.changes import Affected, Cause, Why
 from runner.fleet import Fleet, Rendering, Unit, Variables
-from runner.model import PathChange
+from runner.ports import PathChange, PathChangeKind
 from runner.rendered import Closure
 
 DefinedIn = Callable[[Unit, Sequence[str]], str]
 
 IGNORE_FILE = ".sourceignore"
-_APPEARS = frozenset({"added", "deleted", "renamed", "type"})  # changes that a directory's listing shows
+_IN_PLACE = {PathChangeKind.MODIFIED, PathChangeKind.MODE}  # no list of a directory shows these
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +125,21 @@ def _rendered_alike(before: Unit, after: Unit, paths: Sequence[PathChange]) -> b
     if old is None or new is None:
         return old is new  # a suspended one wants what it wanted
     if old.ok and new.ok:
-        return old is new or (old.objects == new.objects and old.unresolved == new.unresolved)
+        return old is new or (
+            old.objects == new.objects and old.unresolved == new.unresolved and not undecided(old, new)
+        )
     return (
         old.problems == new.problems
         and old.variables == new.variables
         and not any(True for _ in _files(before, after, paths))
     )
+
+
+def undecided(old: Rendering, new: Rendering) -> frozenset[str]:
+    """Variables that changed while the cluster may have a value over them: their expressions are verbatim."""
+    left = {name for names in (*old.unresolved.values(), *new.unresolved.values()) for name in names}
+    values = old.variables.values, new.variables.values
+    return frozenset(name for name in left if values[0].get(name) != values[1].get(name))
 
 
 def _inputs(before: Unit, after: Unit, paths: Sequence[PathChange]) -> Iterator[Why]:
@@ -178,11 +187,11 @@ class _Reads:
         self.listed = frozenset(closure.listed)
         self.missing = frozenset((*closure.missing, *closure.stat, *closure.dirs))
 
-    def meets(self, path: str, kind: str) -> bool:
+    def meets(self, path: str, kind: PathChangeKind) -> bool:
         """Whether a change at a path is one that this build could have seen."""
         if path in self.content:
             return True
-        if kind not in _APPEARS:
+        if kind in _IN_PLACE:
             return False
         parent = path.rpartition("/")[0]
         return path in self.missing or parent in self.listed or any(up in self.missing for up in _above(path))
@@ -199,7 +208,7 @@ def _dependents(sides: Sides, found: Mapping[str, object]) -> tuple[Affected, ..
     for unit in sides.head or ():
         for need in _needs(unit):
             users.setdefault(need, []).append(unit.id)
-    via: dict[str, tuple[str, ...]] = {id_: () for id_ in sorted(found)}
+    via: dict[str, tuple[str, ...]] = dict.fromkeys(sorted(found), ())
     front = deque(via)
     while front:
         id_ = front.popleft()

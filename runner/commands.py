@@ -17,6 +17,7 @@ from runner.fleet import Fleet, Provenance, Unit
 from runner.model import Leaf, ResourceRef, Run, State
 from runner.options import ROOT, Options, Precedence, PruneLimit
 from runner.render.explain import provenance
+from runner.rendered import Problem
 from runner.report import json, style, text, yaml
 from runner.report.views import BuildView, Scope
 from runner.session import in_order
@@ -109,6 +110,7 @@ def build(
         problems += [f"warning: {line}" for line in discover.warnings(units)]
         if output == "json":
             scope = Scope("", source.root.path.removeprefix("./"), source.revision)
+            views = list(world.pool.map(_with_origins, views, units))
             return json.build(scope, views, code), problems, code
         if explained:
             return text.variables(views), problems, code
@@ -192,9 +194,13 @@ def leaf(unit: Unit, record: Record | None = None) -> Leaf:
         tuple(sorted(rendering.variables.producers)) if rendering else (),
         suspended=k.suspend,
         objects=tuple(ResourceRef.of(manifest) for manifest in unit.objects),
-        problems=tuple(str(problem) for problem in rendering.problems) if rendering else (),
+        problems=tuple(_told(problem) for problem in rendering.problems) if rendering else (),
         recorded=record.state if record else None,
     )
+
+
+def _told(problem: Problem) -> str:
+    return f"{problem}\nhint: {problem.hint}" if problem.hint else str(problem)
 
 
 def _recorded(record: Record) -> Leaf:
@@ -237,6 +243,10 @@ def _view(unit: Unit, *, show_secrets: bool) -> BuildView:
         return BuildView(k.namespace, k.name, k.path)
     resources = rendering.objects if show_secrets else rendering.shown
     return BuildView(k.namespace, k.name, k.path, resources, rendering.problems)
+
+
+def _with_origins(view: BuildView, unit: Unit) -> BuildView:
+    return replace(view, origins=unit.rendering.origins()) if unit.rendering else view
 
 
 def _explained(

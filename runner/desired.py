@@ -89,7 +89,8 @@ class Desired:
             raise RenderError(
                 f"{root.id} cannot be rendered: "
                 + "\n".join(str(problem) for problem in root.rendering.problems),
-                hint=f"nothing of {self.options.entry} can be known before its root renders.",
+                hint=root.rendering.hint
+                or f"nothing of {self.options.entry} can be known before its root renders.",
             )
         return fleet
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from runner import affected, discover, effects, graph, prune, signals
 from runner.affected import Sides
@@ -12,56 +12,78 @@ from runner.desired import Desired
 from runner.errors import RunnerError
 from runner.fleet import Fleet, Unit
 from runner.inventory import Entry
-from runner.model import Action, Held, PathChange
+from runner.model import Action, Held
 from runner.options import Options
+from runner.ports import Cluster, PathChange
 from runner.rendered import Problem
 from runner.session import in_order, node
 
 _RANK = list(Severity)
 
 
-def compare(
-    options: Options, base: Desired | None, head: Desired | None, paths: Sequence[PathChange]
-) -> Comparison:
-    """Render both sides and say what differs; None is a side on which the entry does not exist.
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """The two sides as they are read; None is a side on which the entry does not exist."""
+
+    base: Desired | None
+    head: Desired | None
+    paths: Sequence[PathChange]  # that differ between them
+
+
+def compare(options: Options, revisions: Revisions) -> Comparison:
+    """Render both sides, asking no cluster, and say what differs.
 
     A base that cannot be read at all is a fault in the result, and then nothing more is told.
 
     Raises:
         RenderError, UsageError: the head cannot be read at all.
     """
-    after = head.fleet(cluster=None) if head else None
+    after = revisions.head.fleet(cluster=None) if revisions.head else None
+    return between(options, revisions, base_fleet(options, revisions.base, None), after)
+
+
+def base_fleet(options: Options, base: Desired | None, cluster: Cluster | None) -> Fleet | Fault | None:
+    """The base rendered, or why it cannot be; None where the entry does not exist."""
     try:
-        before = base.fleet(cluster=None) if base else None
+        return base.fleet(cluster=cluster) if base else None
     except RunnerError as exc:
-        fault = Fault(options.root, "base", (Problem("base", exc.message, "build"),))
-        return replace(_bare(options, base, head, after), faults=(fault,))
+        return Fault(options.root, "base", (Problem("base", exc.message, "build"),))
+
+
+def between(
+    options: Options, revisions: Revisions, before: Fleet | Fault | None, after: Fleet | None
+) -> Comparison:
+    """The same of two sides that are rendered already."""
+    if isinstance(before, Fault):
+        return replace(_bare(options, revisions, after), faults=(before,))
     sides = Sides(before, after)
     found = [
         each
-        for each in affected.affected(sides, paths, _definitions(head))
+        for each in affected.affected(sides, revisions.paths, _definitions(revisions.head))
         if options.selects(each.kustomization)
     ]
     ordered = _in_run_order(sides, found)
     changes = effects.effects(sides, [each.kustomization for each in ordered if not each.dependent])
     faults, held = _faults(options, sides), _held(options, sides, changes)
     return replace(
-        _bare(options, base, head, after),
+        _bare(options, revisions, after),
         affected=ordered,
         changes=changes,
         faults=faults,
         signals=tuple(sorted((*signals.signals(changes), *_guarded(held)), key=_worst_first)),
         images=signals.images(changes),
         waves=_waves(sides, ordered),
-        idle=affected.idle(found, paths),
+        idle=affected.idle(found, revisions.paths),
         held=held,
         warnings=_new_warnings(sides, ordered),
         routine=signals.routine(changes) and not (faults or held),
     )
 
 
-def _bare(options: Options, base: Desired | None, head: Desired | None, after: Fleet | None) -> Comparison:
-    entry = (head or base).root.path.removeprefix("./") if head or base else options.entry
+def _bare(options: Options, revisions: Revisions, after: Fleet | None) -> Comparison:
+    base, head = revisions.base, revisions.head
+    either = head or base
+    entry = either.root.path.removeprefix("./") if either else options.entry
     return Comparison(
         "",
         entry,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from runner import diff
-from runner.affected import Sides
+from runner.affected import Sides, undecided
 from runner.changes import FieldChange, ObjectChange
 from runner.fleet import Fleet, Unit
 from runner.model import FLUX, Action, DeletionPolicy, Manifest, ResourceRef
@@ -77,6 +77,11 @@ class _Comparing:
     ) -> Iterator[ObjectChange]:
         unknown = self._unknown(id_, after)
         if before == after and was is None and unknown == self._unknown(id_, before, of_base=True):
+            if names := sorted(self._undecided(id_) & set(unknown)):
+                view = self.head.shown[id(after)]
+                reason = f"the cluster may have another value: {', '.join(names)}"
+                ref = ResourceRef.of(after)
+                yield ObjectChange(id_, ref, Action.UNKNOWN, reason, (), view, view, unknown=unknown)
             return
         fields = self._fields(before, after)
         reason = left_alone(after, None) or skipped(after, Ground())
@@ -128,6 +133,12 @@ class _Comparing:
             kept = f"not deleted before {', '.join(self.head.unknown[:3])} can be rendered"
         view = self.base.shown[id(before)]
         yield ObjectChange(id_, ref, Action.SKIPPED if kept else Action.DELETED, kept, before=view)
+
+    def _undecided(self, id_: str) -> frozenset[str]:
+        before, after = self.sides.before(id_), self.sides.after(id_)
+        if before is None or after is None or before.rendering is None or after.rendering is None:
+            return frozenset()
+        return undecided(before.rendering, after.rendering)
 
     def _fields(self, before: Manifest, after: Manifest) -> tuple[FieldChange, ...]:
         if is_secret(before) and is_secret(after):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from runner.model import Kustomization, Manifest, ResourceRef, VariableSource
-from runner.rendered import Closure, Problem
+from runner.rendered import Closure, Place, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,17 @@ class Rendering:
     warnings: tuple[str, ...] = ()
     dropped: bool = False  # Flux's reader leaves some object out in silence: is it unwanted, or misspelt?
     variables: Variables = field(default_factory=Variables)
+    origins: Callable[[], tuple[Place, ...]] = field(default=tuple, compare=False, repr=False)
+    """Where each object is written, found out when first asked: that takes about as long as a build."""
 
     @property
     def ok(self) -> bool:
         return not self.problems
+
+    @property
+    def hint(self) -> str:
+        """What to do about all of its problems."""
+        return " ".join(dict.fromkeys(problem.hint for problem in self.problems if problem.hint))
 
     @property
     def final(self) -> bool:

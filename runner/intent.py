@@ -15,7 +15,9 @@ class Step:
     digest: str = ""  # keyed digest of what it renders; "" when there was no key, or not all is known
     shown_digest: str = ""  # plain digest of what may be shown of it; "" when that is not known
     actions: Mapping[ResourceRef, Action] = field(default_factory=dict)
-    effects: Mapping[ResourceRef, str] = field(default_factory=dict)  # digest of what an apply changes; "" unknown
+    effects: Mapping[ResourceRef, str] = field(
+        default_factory=dict
+    )  # digest of what an apply changes; "" unknown
 
 
 @dataclass(frozen=True, slots=True)

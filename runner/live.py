@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from runner import diff, impact, redact, state
-from runner.affected import Sides
 from runner.changes import Comparison, FieldChange, ObjectChange, Pending
-from runner.fleet import Unit
+from runner.fleet import Fleet, Unit
 from runner.model import Action, Change, Manifest, ResourceRef, State
 from runner.plan import Assessment
 from runner.preview import Foreseen
 from runner.session import Session
 from runner.state import Record
 
-def told(session: Session, sides: Sides, between: Comparison, foreseen: Foreseen) -> Comparison:
+
+def told(session: Session, base: Fleet | None, between: Comparison, foreseen: Foreseen) -> Comparison:
     """A comparison of two revisions with what the cluster has taken into account.
 
     The changes are those that the next deploy makes, in its order; what it would make without this change
@@ -34,7 +34,7 @@ def told(session: Session, sides: Sides, between: Comparison, foreseen: Foreseen
         between,
         server=session.world.cluster.server,
         changes=tuple(changes),
-        pending=tuple(_pending(session, sides)),
+        pending=tuple(_pending(session, base)),
         held=(*held, *session.withheld),
     )
 
@@ -53,7 +53,9 @@ def _one(
     if assessed is None or assessed.live is None or assessed.merged is None:
         known = mine or ObjectChange(id_, change.ref, change.action, after=_shown(session, id_, change.ref))
         return replace(known, action=change.action, reason=change.reason)
-    everything = _masked(impact.fields(assessed.live, assessed.merged), _secret_paths(session, id_, change.ref))
+    everything = _masked(
+        impact.fields(assessed.live, assessed.merged), _secret_paths(session, id_, change.ref)
+    )
     before = {each.path: each for each in mine.fields} if mine else {}
     own = tuple(each for each in everything if _touches(each.path, before))
     known = mine or ObjectChange(id_, change.ref, change.action, after=_shown(session, id_, change.ref))
@@ -115,9 +117,9 @@ def _masked(changes: Iterable[FieldChange], secret: Iterable[str]) -> tuple[Fiel
     )
 
 
-def _pending(session: Session, sides: Sides) -> Iterator[Pending]:
+def _pending(session: Session, base: Fleet | None) -> Iterator[Pending]:
     """Kustomizations whose record says something else than that the base is deployed and ready."""
-    for unit in sides.base or ():
+    for unit in base or ():
         record = session.records.get(unit.id)
         if not session.options.selects(unit.id) or unit.kustomization.suspend:
             continue

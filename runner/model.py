@@ -153,15 +153,6 @@ class Artifact:
     prepare: Callable[[], None] = field(default=lambda: None, repr=False)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class PathChange:
-    """One path that differs between two trees."""
-
-    path: str  # in the newer tree; the older one's when it is gone
-    before: str = ""  # the older path of a renamed one
-    kind: str = "modified"  # or added, deleted, renamed, mode, type
-
-
 class Action(enum.StrEnum):
     """What happened, or would happen, to an object; the words are fluxcd/pkg/ssa's, and one of ours."""
 

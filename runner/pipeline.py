@@ -10,7 +10,7 @@ from runner.errors import Interrupted
 from runner.model import Outcome, Run
 from runner.options import Options
 from runner.schedule import Schedule, Turn
-from runner.session import Lock, Moved, Session, node
+from runner.session import Moved, Session, node
 from runner.unit import Reconciliation
 
 
@@ -22,9 +22,7 @@ def reconcile(options: Options, clients: Clients) -> Run:
     """
     source = desired.at(options, clients)
     cluster = clients.reachable()
-    lock = Lock(
-        clients.world(), options, options.root, source.commit, lambda held: source.is_newer_than(held) is True
-    )
+    lock = planning.lock(source)
     try:
         while True:
             session = planning.session(source, cluster, lock)

@@ -179,7 +179,9 @@ def _by_reading(ref: ResourceRef, manifest: Manifest, live: Manifest | None) -> 
     merged = overlaid(live, manifest)
     difference = drifted(live, merged)
     action = Action.CONFIGURED if difference else Action.UNCHANGED
-    return Assessment(ref, manifest, action, f"{difference}; {UNCHECKED}".lstrip("; "), live=live, merged=merged)
+    return Assessment(
+        ref, manifest, action, f"{difference}; {UNCHECKED}".lstrip("; "), live=live, merged=merged
+    )
 
 
 def overlaid(live: Any, wanted: Any) -> Any:  # noqa: ANN401 -- JSON

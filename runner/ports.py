@@ -209,6 +209,9 @@ class Repository(Protocol):
     def resolve(self, revision: str) -> str:
         """The commit that a revision names, 40 hex digits. Raises UsageError."""
 
+    def revision(self, found: str) -> str:
+        """How Flux writes a commit, or a tree, that is given by its whole hash: `main@sha1:<hash>`."""
+
     def export(self, commit: str, target: Path) -> Artifact:
         """Write the raw files of a commit or tree, or with "" the work tree's, below `target`."""
 

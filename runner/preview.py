@@ -63,8 +63,8 @@ def _outcome(
     if not session.options.selects(unit.id):
         return Outcome(unit.id, State.SKIPPED)
     if unit.rendering is None or not unit.rendering.ok:
-        problems = unit.rendering.problems if unit.rendering else ()
-        return Outcome(unit.id, State.FAILED, error="\n".join(str(p) for p in problems))
+        problems, hint = (unit.rendering.problems, unit.rendering.hint) if unit.rendering else ((), "")
+        return Outcome(unit.id, State.FAILED, error="\n".join(str(p) for p in problems), hint=hint)
     if unit.id in session.refused:
         return Outcome(unit.id, State.FAILED, error=session.refused[unit.id])
     cluster, pool = session.world.cluster, session.world.pool

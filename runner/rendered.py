@@ -18,13 +18,26 @@ class Subject(NamedTuple):
     name: str
 
 
+class Place(NamedTuple):
+    """Where an object is written."""
+
+    file: str = ""
+    """Relative to the root that was built; "" when unknown."""
+    line: int = 0
+    """Where its document starts, from 1; 0 when unknown."""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong with what was rendered or parsed; data, never raised.
 
     `code` is one of: missing_path, missing_file, outside_root, yaml, cycle, remote_refused, file_too_big,
     irregular, too_deep, panic, missing_variable, invalid_variable_name, substitution, not_an_object, build,
-    internal; for warnings: unknown_field, spec_generator, dropped.
+    internal; for warnings: unknown_field, spec_generator, dropped, not_a_string, escaped_variable,
+    lines_joined.
     """
 
     code: str
@@ -39,11 +52,12 @@ class Problem:
     """Relative to the root that was built, when known."""
     line: int = 0
     """Counts from 1; 0 when unknown."""
+    hint: str = ""
+    """What to do, where that does not go without saying."""
 
     def __str__(self) -> str:
         """Where, what, and about which object; one line for people."""
-        line = f":{self.line}" if self.line else ""
-        where = f"{self.file}{line}: " if self.file else ""
+        where = f"{Place(self.file, self.line)}: " if self.file else ""
         subject = "/".join(part for part in self.subject[2:] if part) if self.subject else ""
         at = " ".join(part for part in (subject, self.json_path) if part)
         return f"{where}{self.message}" + (f" (in {at})" if at and at not in self.message else "")
@@ -168,6 +182,8 @@ class ArtifactListing:
     """Regular files that ignore rules leave out."""
     symlinks: tuple[str, ...] = ()
     """What is neither a regular file nor a directory; it never enters an artifact."""
+    directories: tuple[str, ...] = ()
+    """Directories that ignore rules leave out, unless something in them is brought back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,16 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from runner import difference
+from runner import difference, live, planned, planning, preview
 from runner.assembly import clients
 from runner.changes import Comparison
-from runner.desired import Clients, Desired, NoEntry, at
+from runner.desired import SHORT, Clients, Desired, NoEntry, at
 from runner.errors import ExitCode, UsageError
+from runner.fleet import Fleet
+from runner.intent import Intent
 from runner.options import Options
 from runner.render import Recall
-from runner.report import json, markdown, text, unified
+from runner.session import Session
 
 
 def diff(chosen: Options, base: str) -> Comparison:
@@ -25,31 +27,62 @@ def diff(chosen: Options, base: str) -> Comparison:
         RenderError: the head's root cannot be rendered.
     """
     with clients(chosen, sys.stderr, with_cluster=False) as world:
-        repository = world.repository
-        head = repository.resolve(chosen.revision)
-        since = _base(world, base, head)
-        before, after = _sides(chosen, world, since, head)
-        paths = repository.changed(since, "" if chosen.worktree else head)
-        return difference.compare(chosen, before, after, paths)
+        head = world.repository.resolve(chosen.revision)
+        revisions = _revisions(chosen, world, _base(world, base, head), head)
+        return difference.compare(chosen, revisions)
+
+
+def foresee(chosen: Options, base: str) -> tuple[Comparison, Intent]:
+    """What the next deploy of the chosen revision does to the cluster, and the plan that holds it to that.
+
+    The base is the revision given, else the one that the cluster has.
+
+    Raises:
+        ClusterError: the cluster cannot be reached, or refuses.
+        GuardError, LockError, UsageError, RenderError: the deploy would be refused for the same reason.
+    """
+    with clients(chosen, sys.stderr, with_cluster=True) as world:
+        cluster = world.reachable()
+        recall = Recall(world.memory) if world.memory is not None else None
+        head = _side(chosen, world, "head", recall)
+        if head is None:
+            raise _no_entry(chosen, head=chosen.revision)
+        session = planning.session(head, cluster, planning.lock(head))
+        since = world.repository.ensure(base) if base else _deployed(session, world)
+        before = _side(replace(chosen, revision=since, worktree=False), world, "base", recall) if since else None
+        revisions = difference.Revisions(before, head, world.repository.changed(since, head.commit))
+        fleet = difference.base_fleet(chosen, before, cluster)
+        between = difference.between(chosen, revisions, fleet, Fleet(session.fleet.root, session.units))
+        foreseen = preview.foresee(session, reduced=True)
+        deployed = fleet if isinstance(fleet, Fleet) else None
+        return live.told(session, deployed, between, foreseen), planned.intent(session, foreseen)
 
 
 def shown(told: Comparison, output: str, code: int) -> str:
-    """A comparison in one of its forms."""
+    """A comparison in one of its forms; each is loaded when it is asked for."""
     match output:
         case "json":
+            from runner.report import json
+
             return json.diff(told, code)
         case "markdown":
-            return markdown.comparison(told).text
+            from runner.report import comment
+
+            return comment.markdown(told).text
         case "html":
             from runner.report import html
 
             return html.comparison(told)
         case "diff":
+            from runner.report import unified
+
             return unified.comparison(told)
         case "name":
             return "".join(f"{each.kustomization}\n" for each in told.affected)
         case _:
-            return text.comparison(told)
+            from runner.report.text import comparison
+
+            return comparison(told)
 
 
 def cache() -> Path:
@@ -83,16 +116,29 @@ def _base(world: Clients, given: str, head: str) -> str:
     )
 
 
-def _sides(chosen: Options, world: Clients, base: str, head: str) -> tuple[Desired | None, Desired | None]:
+def _deployed(session: Session, world: Clients) -> str:
+    """The commit that the cluster has on record; "" when nothing was ever deployed."""
+    root = session.records.get(session.fleet.root)
+    if root is None or root.deployment is None:
+        return ""
+    return world.repository.ensure(root.deployment.commit)
+
+
+def _revisions(chosen: Options, world: Clients, base: str, head: str) -> difference.Revisions:
     recall = Recall(world.memory) if world.memory is not None else None
     before = _side(replace(chosen, revision=base, worktree=False), world, "base", recall)
     after = _side(replace(chosen, revision=head), world, "head", recall)
     if before is None and after is None:
-        raise UsageError(
-            f"entry {chosen.entry} is no directory of {base[:8]} and none of {head[:8]}",
-            hint="name the directory that a cluster starts from, such as clusters/production.",
-        )
-    return before, after
+        raise _no_entry(chosen, base=base, head=head)
+    return difference.Revisions(before, after, world.repository.changed(base, head))
+
+
+def _no_entry(chosen: Options, **revisions: str) -> UsageError:
+    names = " or ".join(SHORT.sub(r"\1", revision) for revision in revisions.values())
+    return UsageError(
+        f"entry {chosen.entry} is no directory of {names}",
+        hint="name the directory that a cluster starts from, such as clusters/production.",
+    )
 
 
 def _side(options: Options, world: Clients, name: str, recall: Recall | None) -> Desired | None:

@@ -98,7 +98,9 @@ class Session:
     refused: Mapping[str, str] = field(default_factory=dict)  # why a Kustomization may not even start
     gone: Mapping[str, Record] = field(default_factory=dict)  # recorded ones that nothing renders any more
     warnings: list[str] = field(default_factory=list)
-    expected: Mapping[tuple[str, ResourceRef], str] | None = None  # by the plan: Kustomization, object → effect
+    expected: Mapping[tuple[str, ResourceRef], str] | None = (
+        None  # by the plan: Kustomization, object → effect
+    )
     made_namespaces: set[str] = field(default_factory=set)  # by this run, for its records
     gave_way: bool = False  # to a newer run: some health was not waited for
     _abandoned: bool = False

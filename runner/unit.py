@@ -101,7 +101,10 @@ class Reconciliation:
                 rendering = self.renderer.render(self.unit.kustomization, variables, final=True)
                 self._rendered(replace(self.unit, rendering=rendering))
         if not rendering.ok:
-            raise Failed("; ".join(str(problem) for problem in rendering.problems))
+            failed = (
+                discover.placed(self.unit, self.session.units.get(self.unit.parent)).rendering or rendering
+            )
+            raise Failed("; ".join(str(problem) for problem in failed.problems), hint=failed.hint)
         self.warnings += rendering.warnings
 
     def _rendered(self, unit: Unit) -> None:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from runner import redact
+from runner.discover.places import placed
 from runner.discover.spec import is_kustomization, parse
 from runner.errors import CycleError, UsageError
 from runner.fleet import Fleet, Produced, Rendering, Unit, Variables
 from runner.model import Kustomization, Manifest, ResourceRef
 from runner.origins import is_origin
 
-__all__ = ["Renderer", "children", "is_kustomization", "parse", "root", "walk", "warnings"]
+__all__ = ["Renderer", "children", "is_kustomization", "parse", "placed", "root", "walk", "warnings"]
 
 _MOST_NAMES = 3  # after a warning
 
@@ -69,7 +70,8 @@ def walk(start: Kustomization, renderer: Renderer, pool: Executor, adopted: Sequ
     search.settle(renderer, pool)
     if search.invalid:
         raise _all(search.invalid)
-    return Fleet(start.id, dict(sorted(search.units.items())))
+    units = {id_: placed(unit, search.units.get(unit.parent)) for id_, unit in search.units.items()}
+    return Fleet(start.id, dict(sorted(units.items())))
 
 
 def children(unit: Unit) -> tuple[Unit, ...]:

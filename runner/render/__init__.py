@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from runner.errors import RunnerError
@@ -13,12 +15,15 @@ from runner.options import Precedence
 from runner.origins import origins
 from runner.ports import Builder
 from runner.redact import scrub, shown
-from runner.render import explain, traps
+from runner.render import explain, expressions, traps
+from runner.render.files import Files
 from runner.render.locate import located
 from runner.render.memory import Recall
+from runner.render.places import Places
 from runner.render.prepare import encrypted, prepare
+from runner.render.refused import refused
 from runner.render.variables import Live, NotRead, resolve
-from runner.rendered import BuildRequest, Built, Problem, RenderedResource
+from runner.rendered import BuildRequest, Built, Place, Problem, RenderedResource
 
 __all__ = ["NotRead", "Recall", "Renderer"]
 
@@ -54,30 +59,22 @@ class Renderer:
             return Rendering(problems=tuple(problems), warnings=variables.warnings, variables=variables)
         try:
             artifact = self.artifact(k, variables.sources)
-            if (known := self._recalled(k, variables, artifact)) is not None:
+            request = _request(k, variables, artifact.root)
+            places = Places(request, Files(artifact.root, self.builder), artifact.prepare)
+            if (known := self._recalled(k, variables, artifact, places)) is not None:
                 return known
             artifact.prepare()
-            root = artifact.root
-            built = self.builder.build(
-                BuildRequest(
-                    root=root,
-                    path=k.path,
-                    kustomization=k.manifest,
-                    variables=variables.values,
-                    keep_unresolved=not variables.known,
-                    overridable=variables.overridable,
-                    display=variables.display,
-                )
-            )
+            built = self.builder.build(request)
         except RunnerError as exc:
-            return Rendering(problems=(Problem("source", exc.message, "build"),), variables=variables)
-        rendering = _rendering(k, built, variables)
+            problem = Problem("source", exc.message, "build", hint=exc.hint)
+            return Rendering(problems=(problem,), variables=variables)
+        rendering = _rendering(k, built, variables, places)
         if rendering.ok:
             if self.recall is not None and artifact.content is not None:
                 self.recall.keep(k, variables, artifact.content, rendering)
             return rendering
-        told = explain.problems(rendering.problems, k, variables)
-        return replace(rendering, problems=located(told, built.closure, root, self.builder))
+        told = [refused(problem) for problem in explain.problems(rendering.problems, k, variables)]
+        return replace(rendering, problems=located(told, built.closure, places.files, places.at))
 
     def mentioned(self, k: Kustomization, variables: Variables) -> explain.Mentions | None:
         """Which variables the objects name before substitution; None when that cannot be told."""
@@ -93,10 +90,16 @@ class Renderer:
         """The same, without asking the cluster anything."""
         return replace(self, live=lambda _: NotRead.NOT_READ)
 
-    def _recalled(self, k: Kustomization, variables: Variables, artifact: Artifact) -> Rendering | None:
+    def _recalled(
+        self, k: Kustomization, variables: Variables, artifact: Artifact, places: Places
+    ) -> Rendering | None:
         if self.recall is None or artifact.content is None:
             return None
-        return self.recall.find(k, variables, artifact.content)
+        found = self.recall.find(k, variables, artifact.content)
+        if found is None:
+            return None
+        objects = found.objects
+        return replace(found, origins=functools.cache(lambda: places.of(objects)))
 
     def _before_substitution(
         self, k: Kustomization, desired: Mapping[ResourceRef, Produced], ref: ResourceRef
@@ -114,7 +117,19 @@ class Renderer:
         return self.builder.build(BuildRequest(artifact.root, k.path, {**k.manifest, "spec": spec}))
 
 
-def _rendering(k: Kustomization, built: Built, variables: Variables) -> Rendering:
+def _request(k: Kustomization, variables: Variables, root: Path) -> BuildRequest:
+    return BuildRequest(
+        root=root,
+        path=k.path,
+        kustomization=k.manifest,
+        variables=variables.values,
+        keep_unresolved=not variables.known,
+        overridable=variables.overridable,
+        display=variables.display,
+    )
+
+
+def _rendering(k: Kustomization, built: Built, variables: Variables, places: Places) -> Rendering:
     warnings = [*variables.warnings, *(str(warning) for warning in built.warnings)]
     secrets = [variables.values[name] for name in variables.display]  # names and keys may hold them
     problems = list(built.problems)
@@ -123,13 +138,14 @@ def _rendering(k: Kustomization, built: Built, variables: Variables) -> Renderin
     unresolved: dict[ResourceRef, tuple[str, ...]] = {}
     for resource in built.resources:
         prepared, said = prepare(resource.object, k)
-        warnings += [*said, *traps.warnings(resource.object)]
+        warnings += said
         objects.append(prepared)
         views.append(_view(resource, prepared, k))
         if resource.unresolved:
             unresolved[ResourceRef.of(prepared)] = resource.unresolved
         if text := encrypted(resource.object):
             problems.append(Problem("encrypted", text, "validate"))
+    warnings += _traps(k, [resource.object for resource in built.resources], variables, places)
     return Rendering(
         objects=tuple(objects),
         shown=tuple(views),
@@ -139,7 +155,28 @@ def _rendering(k: Kustomization, built: Built, variables: Variables) -> Renderin
         warnings=tuple(scrub(warning, secrets) for warning in warnings),
         dropped=any(w.code == "dropped" and _KFILE not in w.message for w in built.warnings),
         variables=variables,
+        origins=functools.cache(lambda: places.of(objects)),
     )
+
+
+def _traps(
+    k: Kustomization, objects: Sequence[Manifest], variables: Variables, places: Places
+) -> Iterator[str]:
+    """What substitution may have done that nobody wanted, each at its place in the files."""
+    if found := [(number, each) for number, m in enumerate(objects) for each in traps.warnings(m)]:
+        were, at = places.were(objects), places.of(objects)
+        for number, each in found:
+            name = expressions.variable(were[number], each.json_path)
+            yield _at(at[number], f"{each.message} (variable {name})" if name else each.message)
+    if k.post_build is None or not expressions.suspicious(objects, variables):
+        return
+    for resource, place in zip(places.before(), places.all(), strict=True):
+        for each in expressions.warnings(resource.object, variables):
+            yield _at(place, each.message)
+
+
+def _at(place: Place, message: str) -> str:
+    return f"{place}: {message}" if place.file else message
 
 
 def _view(resource: RenderedResource, prepared: Manifest, k: Kustomization) -> Manifest:

@@ -57,7 +57,7 @@ def mentions(objects: Iterable[Manifest]) -> Mentions:
     used: set[str] = set()
     defaults: dict[str, set[str | None]] = {}
     for manifest in objects:
-        if _opted_out(manifest):
+        if opted_out(manifest):
             continue
         for text in _texts(manifest):
             for match in _EXPRESSION.finditer(text):
@@ -146,7 +146,8 @@ def _listed(names: Sequence[str]) -> str:
     return (", ".join(names[:NAMES]) or "no names") + more
 
 
-def _opted_out(manifest: Manifest) -> bool:
+def opted_out(manifest: Manifest) -> bool:
+    """Whether an object asks not to be substituted."""
     meta = manifest["metadata"]
     return any(
         (meta.get(where) or {}).get(f"{FLUX}/substitute") == "disabled" for where in ("labels", "annotations")

@@ -1,79 +1,79 @@
-"""From the object a problem is about to the file and line that it starts at."""
+"""From what a problem is about to the file and the line that it starts at."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
-from runner.errors import RunnerError
-from runner.ports import Builder
-from runner.rendered import Closure, ParsedObject, Problem, Subject
+from runner.render.files import Files
+from runner.render.listed import listed
+from runner.rendered import Closure, ParsedObject, Place, Problem, Subject
 
 _SUFFIXES = (".yaml", ".yml", ".json")
+_TWICE = re.compile(r'mapping key "(?:[^"\\]|\\.)*" already defined')
+
+Origin = Callable[[Subject], Place]
+"""The place of an object by its name before substitution; nowhere when that is not known."""
 
 
 def located(
-    problems: Sequence[Problem], closure: Closure, root: Path, builder: Builder
+    problems: Sequence[Problem], closure: Closure, files: Files, origin: Origin
 ) -> tuple[Problem, ...]:
-    """The same problems, with file and line where exactly one object that was read fits."""
-    search = _Search(closure, root, builder)
-    return tuple(search.place(problem) for problem in problems)
+    """The same problems, with file and line where these are certain."""
+    return tuple(_placed(problem, closure, files, origin) for problem in problems)
 
 
-@dataclass(slots=True)
-class _Search:
-    """The objects of the files that a build read; each file is read once, and only when it may matter."""
-
-    closure: Closure
-    root: Path
-    builder: Builder
-    texts: dict[str, bytes] | None = None
-    parsed: dict[str, tuple[ParsedObject, ...]] = field(default_factory=dict)
-
-    def place(self, problem: Problem) -> Problem:
-        if problem.subject is None or problem.file:
-            return problem
-        found = _fitting(list(self._candidates(problem.subject)), problem)
-        return replace(problem, file=found[0], line=found[1].line) if found else problem
-
-    def _candidates(self, subject: Subject) -> Iterator[tuple[str, ParsedObject]]:
-        for file, text in self._read().items():
-            if subject.kind.encode() not in text:
-                continue
-            for each in self._objects(file, text):
-                group = str(each.object.get("apiVersion")).rpartition("/")[0]
-                if (group, each.object.get("kind")) == (subject.group, subject.kind):
-                    yield file, each
-
-    def _read(self) -> dict[str, bytes]:
-        if self.texts is None:
-            self.texts = {}
-            for file in self.closure.read:
-                if file.endswith(_SUFFIXES):
-                    try:
-                        self.texts[file] = (self.root / file).read_bytes()
-                    except OSError:
-                        continue
-        return self.texts
-
-    def _objects(self, file: str, text: bytes) -> tuple[ParsedObject, ...]:
-        if file not in self.parsed:
-            try:
-                self.parsed[file] = self.builder.parse(text, file).objects
-            except RunnerError:  # the place is a courtesy; the problem itself is told all the same
-                self.parsed[file] = ()
-        return self.parsed[file]
+def _placed(problem: Problem, closure: Closure, files: Files, origin: Origin) -> Problem:
+    subject = problem.subject
+    if problem.file:
+        return listed(problem, closure, files)
+    if subject is None:
+        return problem
+    if found := _defined_twice(problem, closure, files):
+        return found
+    ways: list[Callable[[], Place]] = [
+        lambda: origin(subject),
+        lambda: _fitting(list(_candidates(subject, closure, files)), subject, problem.variable),
+    ]
+    if problem.variable:  # a patch may have the expression: what mentions it is better than what it patches
+        ways.reverse()
+    place = next((place for way in ways if (place := way()).file), Place())
+    return replace(problem, file=place.file, line=place.line)
 
 
-def _fitting(
-    candidates: Sequence[tuple[str, ParsedObject]], problem: Problem
-) -> tuple[str, ParsedObject] | None:
-    """The one object that fits: by its name, else by a name that a prefix or suffix was put to."""
-    if problem.subject is None:
+def _defined_twice(problem: Problem, closure: Closure, files: Files) -> Problem | None:
+    """A key that is there twice was counted in the object as kustomize wrote it: find it in its file."""
+    keys = _TWICE.findall(problem.message)
+    if not keys:
         return None
-    name, namespace = problem.subject.name, problem.subject.namespace
-    mentioning = [(file, each) for file, each in candidates if _mentions(each, problem.variable)]
+    found = [
+        each
+        for file in closure.read
+        if file.endswith(_SUFFIXES)
+        for each in files.parsed(file).problems
+        if _TWICE.findall(each.message) == keys
+    ]
+    if len(found) != 1:
+        return None
+    return replace(problem, message=found[0].message, file=found[0].file, line=found[0].line)
+
+
+def _candidates(subject: Subject, closure: Closure, files: Files) -> Iterator[tuple[str, ParsedObject]]:
+    """The objects of the kind in every file that may have one."""
+    for file in closure.read:
+        if not file.endswith(_SUFFIXES) or subject.kind.encode() not in files.text(file):
+            continue
+        for each in files.parsed(file).objects:
+            group = str(each.object.get("apiVersion")).rpartition("/")[0]
+            if (group, each.object.get("kind")) == (subject.group, subject.kind):
+                yield file, each
+
+
+def _fitting(candidates: Sequence[tuple[str, ParsedObject]], subject: Subject, variable: str) -> Place:
+    """The one object that fits: by its name, else by a name that a prefix or suffix was put to."""
+    name, namespace = subject.name, subject.namespace
+    mentioning = [(file, each) for file, each in candidates if _mentions(each, variable)]
     left = [(file, each) for file, each in candidates if _name(each) == name]
     if len(left) > 1:
         left = [pair for pair in left if pair in mentioning] or left
@@ -82,7 +82,7 @@ def _fitting(
     for wanted in ({namespace}, {namespace, ""}):
         if len(left) > 1:
             left = [pair for pair in left if _namespace(pair[1]) in wanted] or left
-    return left[0] if len(left) == 1 else None
+    return Place(left[0][0], left[0][1].line) if len(left) == 1 else Place()
 
 
 def _mentions(each: ParsedObject, variable: str) -> bool:

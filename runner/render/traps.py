@@ -8,6 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from runner.model import Manifest, ResourceRef
+from runner.rendered import Problem, Subject
+
+Way = tuple[str | int, ...]
+"""The keys and positions from an object to a value in it."""
 
 _TEMPLATES = {
     ("", "Pod"): (),
@@ -20,20 +24,33 @@ _TEMPLATES = {
     ("batch", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
 }
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WHY = (
+    "a variable that is the whole value loses its quotes, as in Flux: write ${quote} on both sides of it, "
+    "with quote set to '\"'"
+)
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 
 
-def warnings(manifest: Manifest) -> tuple[str, ...]:
+def warnings(manifest: Manifest) -> tuple[Problem, ...]:
     """One warning for each label, annotation, ConfigMap value or env value that is no string."""
     ref = ResourceRef.of(manifest)
     return tuple(
-        f"{ref} has {what} where a string is needed: {path}; a variable that is the whole value loses its "
-        "quotes, as in Flux: write ${quote} on both sides of it, with quote set to '\"'"
-        for path, what in _found(manifest, ref)
+        warning("not_a_string", ref, way, f"{ref} has {what} where a string is needed: {path(way)}; {_WHY}")
+        for way, what in _found(manifest, ref)
     )
 
 
-def _found(manifest: Manifest, ref: ResourceRef) -> Iterator[tuple[str, str]]:
+def warning(code: str, ref: ResourceRef, way: Way, message: str, variable: str = "") -> Problem:
+    subject = Subject(ref.group, ref.version, ref.kind, ref.namespace, ref.name)
+    return Problem(code, message, "substitute", subject, variable, path(way))
+
+
+def path(way: Way) -> str:
+    """Like the render worker's: `$.metadata.labels["app.kubernetes.io/name"]`."""
+    return "$" + "".join(_step(step) for step in way)
+
+
+def _found(manifest: Manifest, ref: ResourceRef) -> Iterator[tuple[Way, str]]:
     yield from _metadata(manifest, ())
     if (ref.group, ref.kind) == ("", "ConfigMap"):
         yield from _strings(manifest.get("data"), ("data",))
@@ -47,20 +64,20 @@ def _found(manifest: Manifest, ref: ResourceRef) -> Iterator[tuple[str, str]]:
         for number, container in enumerate(_list(_at(template, ("spec", kind)))):
             for position, variable in enumerate(_list(_at(container, ("env",)))):
                 if isinstance(variable, Mapping) and "value" in variable:
-                    where: tuple[str | int, ...] = (*way, "spec", kind, number, "env", position)
+                    where: Way = (*way, "spec", kind, number, "env", position)
                     yield from _strings({"value": variable["value"]}, where)
 
 
-def _metadata(holder: Any, way: tuple[str | int, ...]) -> Iterator[tuple[str, str]]:  # noqa: ANN401 -- JSON
+def _metadata(holder: Any, way: Way) -> Iterator[tuple[Way, str]]:  # noqa: ANN401 -- JSON
     for field in ("labels", "annotations"):
         yield from _strings(_at(holder, ("metadata", field)), (*way, "metadata", field))
 
 
-def _strings(values: Any, way: tuple[str | int, ...]) -> Iterator[tuple[str, str]]:  # noqa: ANN401 -- JSON
+def _strings(values: Any, way: Way) -> Iterator[tuple[Way, str]]:  # noqa: ANN401 -- JSON
     if isinstance(values, Mapping):
         for key, value in values.items():
             if not isinstance(value, str):
-                yield _path((*way, key)), _type(value)
+                yield (*way, key), _type(value)
 
 
 def _at(value: Any, way: tuple[str, ...]) -> Any:  # noqa: ANN401 -- JSON
@@ -85,11 +102,6 @@ def _type(value: object) -> str:
             return "a list"
         case _:
             return "an object"
-
-
-def _path(way: tuple[str | int, ...]) -> str:
-    """Like the render worker's: `$.metadata.labels["app.kubernetes.io/name"]`."""
-    return "$" + "".join(_step(step) for step in way)
 
 
 def _step(step: str | int) -> str:

@@ -39,12 +39,20 @@ def build(scope: Scope, kustomizations: Sequence[BuildView], exit_code: int) -> 
                 "name": each.name,
                 "path": each.path,
                 "resources": [dict(resource) for resource in each.resources],
+                "origins": _origins(each),
                 "errors": [_problem(problem) for problem in each.errors],
                 **_variables(each),
             }
             for each in kustomizations
         ],
     }
+
+
+def _origins(view: BuildView) -> list[Document]:
+    return [
+        {"ref": _ref(ResourceRef.of(resource)), "file": place.file or None, "line": place.line or None}
+        for resource, place in zip(view.resources, view.origins, strict=True)
+    ]
 
 
 def _variables(view: BuildView) -> Document:
@@ -161,6 +169,7 @@ def _problem(problem: Problem) -> Document:
         "line": problem.line or None,
         "variable": problem.variable or None,
         "path": problem.json_path or None,
+        "hint": problem.hint or None,
     }
 
 

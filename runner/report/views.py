@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from runner.fleet import Provenance
 from runner.model import Change, Manifest, Outcome, ResourceRef
-from runner.rendered import Problem
+from runner.rendered import Place, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class BuildView:
     resources: Sequence[Manifest] = ()
     errors: Sequence[Problem] = ()
     variables: Sequence[Provenance] | None = None  # None: nobody asked
+    origins: Sequence[Place] = ()  # where each of the resources is written
 
 
 def changes(outcome: Outcome) -> list[Change]:

@@ -110,25 +110,29 @@ class Checkout:
         return self._cached((ignore, included), pack)
 
     def _external(self, source: SourceRef, objects: Objects, users: tuple[str, ...]) -> Artifact:
-        found = [
+        candidates = [
             each
             for each in objects.values()
             if is_generator(each, source.namespace) and makes(each, source.name)
         ]
+
+        def files(generator: str, each: SourceRef) -> Artifact:
+            return self._files(each, objects, (*users, str(source), generator))
+
+        recipes = (recipe(each, source.name, lambda g, s: files(g, s).root) for each in candidates)
+        found = [how for how in recipes if how is not None]
         if not found:
+            patterns = " and ".join(sorted(str(ResourceRef.of(each)) for each in candidates))
+            why = f"no directory that matches spec.pathPattern of {patterns}" if patterns else ""
             raise UsageError(
-                f"{users[-1]} uses {source}, and no ArtifactGenerator of this run makes it",
-                hint="commit its ArtifactGenerator; what another controller makes cannot be read here.",
+                f"{users[-1]} uses {source}, and {why or 'no ArtifactGenerator of this run'} makes it",
+                hint="commit what makes it; what another controller makes cannot be read here.",
             )
         if len(found) > 1:
-            names = " and ".join(sorted(str(ResourceRef.of(each)) for each in found))
+            names = " and ".join(sorted(how.generator for how in found))
             raise UsageError(f"{source} is made by {names}", hint="keep it in one of them.")
-        how = recipe(found[0], source.name)
-        files = {
-            alias: self._files(each, objects, (*users, str(source), how.generator))
-            for alias, each in how.sources.items()
-        }
-        return self._composed(how, files)
+        [how] = found
+        return self._composed(how, {alias: files(how.generator, s) for alias, s in how.sources.items()})
 
     def _composed(self, how: Recipe, files: Mapping[str, Artifact]) -> Artifact:
         def compose(target: Path) -> Artifact:
@@ -164,8 +168,12 @@ class Checkout:
         return self._artifacts[key]
 
     def _drop_excluded(self, target: Path, ignore: str) -> None:
-        for path in self.builder.artifact(target, ignore).excluded:
+        listing = self.builder.artifact(target, ignore)
+        for path in listing.excluded:
             (target / path).unlink()
+        for path in sorted(listing.directories, reverse=True):
+            if not any((target / path).iterdir()):  # else something in it was brought back
+                (target / path).rmdir()
 
     def _must_be_this(self, source: SourceRef, manifest: Manifest | None, user: str) -> None:
         if manifest is None:

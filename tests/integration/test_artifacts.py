@@ -209,6 +209,19 @@ def test_one_kustomization_that_cannot_be_built_says_why_and_the_others_are(flee
     assert ("ConfigMap", "podinfo") in named(found.units["flux-system/apps"])
 
 
+def test_an_ignored_directory_is_none_to_a_path_pattern(fleet, tmp_path):
+    by_app = ARTIFACTS.replace("sources:", "pathPattern: '@repo/{app}'\n  sources:", 1)
+    by_app = by_app.replace("name: infrastructure", "name: '{app}'").replace("/infrastructure/", "/{app}/")
+    by_app = by_app.partition("    - name: apps")[0]
+    extra = {"A B/x.yaml": "", "docs/x.md": "", ".sourceignore": "/A B/\n/docs/*\n"}
+    fleet.commit({**FLEET, **extra, "clusters/staging/artifacts.yaml": by_app})
+    found = fleet.rendered(tmp_path / "out")
+    assert named(found.units["flux-system/infrastructure"]).keys() == {("ConfigMap", "controller")}
+    [source] = [path.parent for path in (tmp_path / "out").glob("*/clusters")]
+    assert (source / "docs").is_dir()  # only what is in it is ignored
+    assert not (source / "A B").exists()
+
+
 def test_an_artifact_that_nobody_makes_is_named(fleet, tmp_path):
     fleet.commit({**FLEET, "clusters/staging/artifacts.yaml": config_map("nothing", a="b")})
     [said] = problems(fleet.rendered(tmp_path / "out").units["flux-system/apps"])

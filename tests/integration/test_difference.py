@@ -6,7 +6,7 @@ right is checked again by rendering both sides from nothing, one build at a time
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,7 +56,7 @@ def uses(name: str, reference: str) -> dict:
 
 
 def fleet(repository: Repository) -> None:
-    """Eleven Kustomizations, two levels deep, with everything that the cases need."""
+    """A dozen Kustomizations, two levels deep, with everything that the cases need."""
     write = repository.write
     patch = {
         "patch": "- {op: add, path: /spec/timeout, value: 3m}",
@@ -107,7 +107,7 @@ def fleet(repository: Repository) -> None:
 
 def substitution(repository: Repository) -> None:
     write = repository.write
-    from_map = [{"kind": "ConfigMap", "name": "vars"}, {"kind": "ConfigMap", "name": "no", "optional": True}]
+    from_map = [{"kind": "ConfigMap", "name": "no", "optional": True}, {"kind": "ConfigMap", "name": "vars"}]
     variables = {"substituteFrom": from_map}
     write(f"{ENTRY}/vars.yaml", config("vars", size="1", colour="blue"))
     vars_ = config("vars", size="1", colour="blue")
@@ -121,6 +121,9 @@ def substitution(repository: Repository) -> None:
     write("apps/substituted/a.yaml", config("in", text="${size}"), opted_out)
     secret = {"substituteFrom": [{"kind": "Secret", "name": "made-by-an-operator"}]}
     write(f"{ENTRY}/unknown.yaml", kustomization("unknown", "./apps/unknown", postBuild=secret))
+    over = {"substitute": {}, "substituteFrom": [from_map[1], from_map[0]]}
+    write(f"{ENTRY}/overridable.yaml", kustomization("overridable", "./apps/overridable", postBuild=over))
+    write("apps/overridable/a.yaml", config("over", text="${size}"))
     write("apps/unknown/a.yaml", config("unknown", text="${password:=none}", other="1"))
 
 
@@ -133,13 +136,13 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 
 @pytest.fixture
-def repository(original: Repository, tmp_path: Path) -> Iterator[Repository]:
+def repository(original: Repository, tmp_path: Path) -> Repository:
     """A clone of the fleet, on a branch of its own."""
     original.git("clone", "--quiet", "--no-hardlinks", str(original.path), str(tmp_path / "clone"))
     clone = Repository.__new__(Repository)
     object.__setattr__(clone, "path", tmp_path / "clone")
     clone.git("checkout", "--quiet", "-b", "change")
-    yield clone
+    return clone
 
 
 def compared(repository: Repository, base: str = "origin/main", **options: object) -> Comparison:
@@ -200,7 +203,7 @@ CASES = {
         replaced("base/a.yaml", "text: '1'", "text: '2'"),
         {"one": ["shared: base/a.yaml"], "two": ["shared: base/a.yaml"]},
     ),
-    "comments alone": (replaced("base/a.yaml", "data:", "# a word\ndata:"), {}),
+    "comments alone": (replaced("base/a.yaml", "\ndata:", "\n# a word\ndata:"), {}),
     "a comment in a file that a generator embeds": (
         replaced("shared/two/made.txt", "a comment", "another comment"),
         {"two": ["files: shared/two/made.txt"]},
@@ -209,6 +212,7 @@ CASES = {
         replaced(f"{ENTRY}/vars.yaml", "size: '1'", "size: '2'"),
         {
             "flux-system": [f"files: {ENTRY}/vars.yaml"],
+            "overridable": ["variables: size (ConfigMap/flux-system/vars)"],
             "substituted": ["variables: size (ConfigMap/flux-system/vars)"],
         },
     ),
@@ -268,6 +272,14 @@ def test_dependents_are_told_apart(repository: Repository):
     assert told.waves == (("flux-system/loose",), ("flux-system/listed",))
 
 
+def test_a_variable_that_the_cluster_may_override_is_not_known(repository: Repository):
+    replaced(f"{ENTRY}/vars.yaml", "size: '1'", "size: '2'")(repository)
+    repository.commit()
+    found = {each.ref.name: each for each in compared(repository).changes}
+    assert (found["over"].action, found["over"].unknown) == (Action.UNKNOWN, ("size",))
+    assert [(each.path, each.before, each.after) for each in found["in"].fields] == [("data.text", 1, 2)]
+
+
 def test_an_object_that_moves_is_not_deleted(repository: Repository):
     repository.git("mv", "apps/loose/a.yaml", "apps/listed/c.yaml")
     repository.write("apps/listed/kustomization.yaml", {"resources": ["a.yaml", "c.yaml"]})
@@ -304,7 +316,8 @@ def test_one_side_that_cannot_be_rendered_deletes_nothing(repository: Repository
     assert told.changes == ()
     assert review.exit_code(told) == 1
     back = review.diff(
-        Options(repo=repository.path, entry=ENTRY, revision="origin/main"), repository.git("rev-parse", "HEAD")
+        Options(repo=repository.path, entry=ENTRY, revision="origin/main"),
+        repository.git("rev-parse", "HEAD"),
     )
     assert {fault.side for fault in back.faults} == {"base"}
     assert back.changes == ()

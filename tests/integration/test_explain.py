@@ -176,7 +176,11 @@ def test_the_precedence_can_be_turned_round(fleet: Fleet):
 def test_a_string_that_became_a_number_is_a_warning(fleet: Fleet):
     fleet.write("apps/web.yaml", WEB % "${port}")
     told = fleet.run("--values", str(fleet.values)).err
-    assert "warning: ConfigMap/web/web has a number where a string is needed: $.data.env;" in told
+    assert (
+        "warning: apps/web.yaml:7: ConfigMap/web/web has a number where a string is needed: $.data.env;"
+        in told
+    )
+    assert told.count("(variable port)") == 1
     fleet.write("clusters/one/apps.yaml", APPS.replace("region: north", "region: north, quote: '\"'"))
     fleet.write("apps/web.yaml", WEB % "${quote}${port}${quote}")
     result = fleet.run("--values", str(fleet.values))
@@ -187,7 +191,94 @@ def test_a_string_that_became_a_number_is_a_warning(fleet: Fleet):
 def test_a_warning_shows_no_secret_that_is_part_of_a_name(fleet: Fleet):
     fleet.write("apps/web.yaml", WEB.replace("name: web,", 'name: "${password}",') % "${port}")
     told = fleet.run("--values", str(fleet.values)).err
-    assert "ConfigMap/web/‹hidden› has a number where a string is needed" in told
+    assert "apps/web.yaml:7: ConfigMap/web/‹hidden› has a number where a string is needed" in told
+
+
+def test_lines_that_substitution_joins_and_escapes_are_warnings(fleet: Fleet):
+    pem = "  pem: |\n        one\n        two\n      json: |\n        [1,\n        2]\n"
+    pem += "      end: |\n        one\n"
+    fleet.write(
+        "clusters/one/vars.yaml",
+        VARS.replace('data: {cluster_env: prod, region: south, port: "80"}', "data:\n    " + pem),
+    )
+    fleet.write("apps/web.yaml", WEB % "a ${pem} ${json} ${end} $${region} $${HOME} $$${end}")
+    told = fleet.run("--values", str(fleet.values)).err
+    at = "warning: apps/web.yaml:7: ConfigMap/web/web has the variable"
+    assert f"{at} pem, whose value is of several lines: $.data.env; substitution joins them" in told
+    assert f"{at} region behind an escaped dollar sign: $.data.env; $${{region}} ends as the text" in told
+    assert told.count(at) == 2
+
+
+def test_an_escape_in_an_object_that_opted_out(fleet: Fleet):
+    out = "metadata: {name: web, namespace: web, labels: {kustomize.toolkit.fluxcd.io/substitute: disabled}}"
+    web = WEB.replace("metadata: {name: web, namespace: web}", out)
+    fleet.write("apps/web.yaml", web % "$${region} $${HOME}")
+    told = fleet.run("--values", str(fleet.values)).err
+    assert (
+        "apps/web.yaml:7: ConfigMap/web/web has $${region} although it is not substituted: $.data.env" in told
+    )
+    assert "HOME" not in told
+    fleet.write("apps/web.yaml", web % "${region} ${HOME} $$5")
+    assert "substituted: $" not in fleet.run("--values", str(fleet.values)).err
+
+
+def test_every_object_has_its_place(fleet: Fleet):
+    fleet.write(
+        "base/kustomization.yaml", "resources: [two.yaml]\nconfigMapGenerator: [{name: g, literals: [a=b]}]\n"
+    )
+    fleet.write("base/two.yaml", WEB.replace("other", "web-x") % "${port}")
+    fleet.write(
+        "apps/kustomization.yaml",
+        "namePrefix: my-\nresources: [web.yaml, ../base]\npatches: [{path: patch.yaml}]\n",
+    )
+    fleet.write("apps/patch.yaml", "# a patch\n" + textwrap.dedent(WEB).split("---\n")[2] % "x")
+    fleet.write("apps/web.yaml", WEB.replace("name: web, ", "name: '${region}', ") % "y")
+    found = fleet.apps("--values", str(fleet.values))
+    places = [(o["ref"]["name"], o["file"], o["line"]) for o in found["origins"]]
+    assert [name for name, _, _ in places] == [r["metadata"]["name"] for r in found["resources"]]
+    assert [place for place in places if not place[0].startswith("my-g-")] == [
+        ("my-other", "apps/web.yaml", 3),
+        ("my-north", "apps/web.yaml", 7),
+        ("my-web-x", "base/two.yaml", 3),
+        ("my-web", "base/two.yaml", 7),
+    ]
+    [generated] = [place for place in places if place[0].startswith("my-g-")]
+    assert generated[1:] == ("base/kustomization.yaml", None)
+
+
+def test_the_hint_of_a_source_is_shown(fleet: Fleet):
+    fleet.write("clusters/one/apps.yaml", APPS.replace("kind: GitRepository", "kind: Bucket"))
+    told = fleet.run(code=1).err
+    assert "apps: clusters/one/apps.yaml:1: flux-system/apps uses Bucket/flux-system/flux-system, and" in told
+    assert "\n  hint: only files of the repository that is checked out can be read.\n" in told
+    [error] = fleet.apps(code=1)["errors"]
+    assert error["hint"] == "only files of the repository that is checked out can be read."
+    assert (error["file"], error["line"]) == ("clusters/one/apps.yaml", 1)
+    tree = json.loads(fleet.run("-o", "json", command="tree", code=1).out)["kustomizations"]
+    assert ["\nhint: only files" in text for leaf in tree for text in leaf["problems"]] == [True]
+
+
+@pytest.mark.parametrize(
+    ("kfile", "reason", "hint"),
+    [
+        ("resources:\n- https://git.invalid/a.yaml\n", "a remote resource is not fetched: ", "copy what"),
+        ("namePrefix: x\nresources:\n- ssh://git@git.invalid/a//b?ref=v1\n", "a remote", "copy what it"),
+        ("helmCharts: [{name: x, repo: 'https://charts.invalid'}]\n", "a Helm chart is not", "write a Helm"),
+        ("generators: [plugin.yaml]\n", "a plugin or function is not run: ", "use kustomize's own"),
+    ],
+)  # fmt: skip
+def test_what_is_never_fetched_or_run_says_why_and_what_to_do(
+    fleet: Fleet, kfile: str, reason: str, hint: str
+):
+    fleet.write("apps/kustomization.yaml", kfile)
+    run = "annotations: {config.kubernetes.io/function: 'exec: {path: ./x}'}"
+    fleet.write("apps/plugin.yaml", f"apiVersion: x/v1\nkind: Gen\nmetadata: {{name: g, {run}}}\n")
+    [error] = fleet.apps("--values", str(fleet.values), code=1)["errors"]
+    assert error["message"].startswith(reason)
+    assert error["hint"].startswith(hint)
+    assert "--enable" not in error["message"] + error["hint"]
+    if "https://git" in kfile or "ssh:" in kfile:
+        assert (error["file"], error["line"]) == ("apps/kustomization.yaml", kfile.count("\n"))
 
 
 def test_values_that_cannot_be_used_are_refused_without_quoting_them(fleet: Fleet):

@@ -1039,6 +1039,7 @@ def test_artifact_without_patterns_has_the_default_exclusions(pool: WorkerPool, 
         "app/logo.png",
     )
     assert listing.symlinks == ("app/link.yaml",)
+    assert listing.directories == (".github", ".github/workflows")
 
 
 def test_any_pattern_switches_most_defaults_off(pool: WorkerPool, tree: Tree) -> None:
@@ -1046,6 +1047,7 @@ def test_any_pattern_switches_most_defaults_off(pool: WorkerPool, tree: Tree) ->
     assert "app/logo.png" in pool.artifact(root).excluded
     tree({".sourceignore": "/docs\n!/docs/keep.yaml\n"})
     assert pool.artifact(root).excluded == (".gitignore", "docs/x.md")
+    assert pool.artifact(root).directories == ("docs",)  # though not all that is in it
 
 
 def test_patterns_are_scoped_and_the_sources_own_come_last(pool: WorkerPool, tree: Tree) -> None:

@@ -8,7 +8,9 @@ from runner.affected import Sides, affected, idle
 from runner.changes import Affected, Cause, Why
 from runner.discover import parse
 from runner.fleet import Fleet, Origin, Rendering, Unit, Variables
-from runner.model import PathChange, VariableSource
+from runner.model import VariableSource
+from runner.ports import PathChange
+from runner.ports import PathChangeKind as Kind
 from runner.rendered import Closure, Problem
 
 ROOT = "flux-system/flux-system"
@@ -67,7 +69,7 @@ def fleet(*units: Unit, top: Unit | None = None) -> Fleet:
 
 
 def modified(*paths: str) -> tuple[PathChange, ...]:
-    return tuple(PathChange(path, kind="modified") for path in paths)
+    return tuple(PathChange(path, kind=Kind.MODIFIED) for path in paths)
 
 
 def found(before: Fleet | None, after: Fleet | None, *paths: PathChange, **how) -> dict[str, list[str]]:
@@ -117,20 +119,26 @@ def test_a_path_that_only_begins_like_its_own_is_shared():
 @pytest.mark.parametrize(
     ("change", "how"),
     [
-        pytest.param(PathChange("apps/api/new.yaml", kind="added"), {"listed": ("apps/api",)}, id="listed"),
-        pytest.param(PathChange("apps/api/kustomization.yml", kind="added"), {}, id="was looked for in vain"),
         pytest.param(
-            PathChange("components/x/kustomization.yaml", kind="added"),
+            PathChange("apps/api/new.yaml", kind=Kind.ADDED), {"listed": ("apps/api",)}, id="listed"
+        ),
+        pytest.param(
+            PathChange("apps/api/kustomization.yml", kind=Kind.ADDED),
+            {},
+            id="was looked for in vain",
+        ),
+        pytest.param(
+            PathChange("components/x/kustomization.yaml", kind=Kind.ADDED),
             {"missing": ("components/x",)},
             id="below a directory that was looked for in vain",
         ),
-        pytest.param(PathChange("apps/api/config.yaml", kind="deleted"), {}, id="deleted"),
+        pytest.param(PathChange("apps/api/config.yaml", kind=Kind.DELETED), {}, id="deleted"),
         pytest.param(
-            PathChange("elsewhere/config.yaml", before="apps/api/config.yaml", kind="renamed"),
+            PathChange("elsewhere/config.yaml", before="apps/api/config.yaml", kind=Kind.RENAMED),
             {},
             id="renamed away",
         ),
-        pytest.param(PathChange("apps/api/config.yaml", kind="type"), {}, id="became a link"),
+        pytest.param(PathChange("apps/api/config.yaml", kind=Kind.TYPE), {}, id="became a link"),
     ],
 )
 def test_files_that_come_and_go(change: PathChange, how: dict):
@@ -141,7 +149,7 @@ def test_files_that_come_and_go(change: PathChange, how: dict):
 
 
 def test_a_change_of_mode_alone_is_no_reason():
-    change = PathChange("apps/api/config.yml", kind="mode")
+    change = PathChange("apps/api/config.yml", kind=Kind.MODE)
     reasons = found(
         fleet(unit("api", listed=("apps/api",))), fleet(unit("api", value="2", listed=("apps/api",))), change
     )

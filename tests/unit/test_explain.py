@@ -12,8 +12,9 @@ from runner.errors import WorkerError
 from runner.fleet import Origin, Variables
 from runner.model import FLUX, VariableSource
 from runner.render import explain, traps
+from runner.render.files import Files
 from runner.render.locate import located
-from runner.rendered import Closure, ParsedFile, ParsedObject, Problem, Subject
+from runner.rendered import Closure, ParsedFile, ParsedObject, Place, Problem, Subject
 from runner.report.text import variables as as_text
 from runner.report.views import BuildView
 
@@ -137,7 +138,8 @@ def place(tmp_path: Path, files, problem, reader=None):
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     read = (*files, "gone.yaml")
-    [found] = located([problem], Closure(read=read), tmp_path, reader or Reader())
+    files = Files(tmp_path, reader or Reader())
+    [found] = located([problem], Closure(read=read), files, lambda _: Place())
     return f"{found.file}:{found.line}"
 
 
@@ -302,5 +304,6 @@ def test_a_value_that_is_no_string_where_one_is_needed(text, expected):
     told = traps.warnings(manifest)
     assert len(told) == len(expected)
     for warning, part in zip(told, expected, strict=True):
-        assert warning.startswith(f"{manifest['kind']}/x has ")
-        assert part in warning
+        assert warning.message.startswith(f"{manifest['kind']}/x has ")
+        assert f"{warning.json_path};" in warning.message
+        assert part in warning.message

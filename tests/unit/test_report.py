@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 
 import runner.report
 from runner.model import Action, Change, Health, Held, Leaf, Outcome, ResourceRef, Run, State, Status
-from runner.rendered import Problem, Subject
+from runner.rendered import Place, Problem, Subject
 from runner.report import clean, facts, json, style, text, yaml
 from runner.report.views import BuildView, Scope
 
@@ -90,11 +90,13 @@ LEAVES = (
 PROBLEMS = (
     Problem("missing_variable", "no value", subject=Subject("apps", "v1", "Deployment", "", "api"),
             file="apps/base/x.yaml", line=12, variable="cluster_env", json_path="$.spec.replicas"),
-    Problem("build", "accumulating:\nno such file", subject=Subject("", "v1", "Pod", "grades", "p")),
+    Problem("build", "accumulating:\nno such file", subject=Subject("", "v1", "Pod", "grades", "p"),
+            hint="list another file."),
     Problem("yaml", "", file="a.yaml"),
 )  # fmt: skip
+POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "grades"}}
 BUILD = (
-    BuildView("flux-system", "apps", "apps", ({"apiVersion": "v1", "kind": "Pod"},)),
+    BuildView("flux-system", "apps", "apps", (POD, POD), origins=(Place("apps/a.yaml", 3), Place())),
     BuildView("flux-system", "infra", "infra", errors=PROBLEMS),
 )
 
@@ -146,7 +148,7 @@ def test_leaves_as_text():
 def test_problems_as_text():
     assert text.problems(PROBLEMS) == [
         "apps/base/x.yaml:12: no value (Deployment/api, variable cluster_env, $.spec.replicas)",
-        "Pod/grades/p: accumulating:\n  no such file",
+        "Pod/grades/p: accumulating:\n  no such file\n  hint: list another file.",
         "a.yaml: yaml",
     ]
 
@@ -264,7 +266,9 @@ def test_foreign_text_survives_in_documents():
         stdlib_json.dumps(document).replace(r"\ud800", "?")
     )
     assert r"\u202Egpj" in as_yaml
-    assert str(2**70) in json.build(SCOPE, [BuildView("n", "n", "p", [{"x": 2**70}])])
+    assert str(2**70) in json.build(
+        SCOPE, [BuildView("n", "n", "p", [{**POD, "x": 2**70}], origins=[Place()])]
+    )
 
 
 @settings(deadline=None)  # machines are busy

@@ -309,11 +309,118 @@ def test_an_external_artifact_that_is_refused(checkout, desired, message):
     assert caught.value.hint
 
 
-def test_a_path_pattern_is_refused_by_name(checkout):
-    made = generator("@repo/apps > @artifact/", makes="{app}-artifact")
-    made["spec"]["pathPattern"] = "@repo/apps/{app}"
-    with pytest.raises(UsageError, match=r"sets spec\.pathPattern, which is not supported"):
-        artifact(checkout, made, k=ks(name="web-artifact"))
+# --- a generator with a pathPattern -----------------------------------------------------------------------
+
+MONOREPO = {
+    f"apps/{path}": path
+    for path in (
+        "auth/envs/dev/a.yaml",
+        "auth/envs/Prod/a.yaml",
+        "pay-v2/envs/dev/a.yaml",
+        "flat",
+        "docs/envs/x",
+    )
+}
+BY_APP = "@repo/apps/{app}/** > @artifact/{app}/"
+BY_ENV = "@repo/apps/{app}/envs/{env}/** > @artifact/{env}/"
+
+
+def by_pattern(pattern, *copies, makes="{app}-{env}", **options):
+    made = generator(*copies, makes=makes, **options)
+    made["spec"]["pathPattern"] = pattern
+    return made
+
+
+@pytest.fixture
+def monorepo(checkout, repository):
+    repository.texts = dict(MONOREPO)
+    return checkout
+
+
+@pytest.mark.parametrize(
+    ("pattern", "copy", "makes", "name", "wanted"),
+    [
+        ("@repo/apps/{app}/envs/{env}", BY_ENV, "{app}-{env}", "auth-dev", {"dev/a.yaml"}),
+        # a name is in lower case, a path is as it is
+        ("@repo/apps/{app}/envs/{env}", BY_ENV, "{app}-{env}", "auth-prod", {"Prod/a.yaml"}),
+        ("@repo/apps/{app}", BY_APP, "{app}", "docs", {"docs/envs/x"}),
+        ("@repo/apps/{app}-v{n}", "@repo/apps/{app}-v{n}/envs/** > @artifact/", "{n}", "2", {"dev/a.yaml"}),
+        ("@repo/apps", "@repo/apps/flat > @artifact/", "all", "all", {"flat"}),
+    ],
+)
+def test_a_path_pattern_makes_an_artifact_of_every_directory(monorepo, pattern, copy, makes, name, wanted):
+    made = artifact(monorepo, git(), by_pattern(pattern, copy, makes=makes), k=ks(name=name))
+    assert set(contents(made)) == wanted
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "@repo/apps/{app}/",  # no directory's path ends so
+        "@repo/{app}",
+        "@repo/apps/{app}/envs/{env}/a.yaml",
+        "@repo/*/{app}",
+        "@repo/apps/{app}.",
+        "@repo/./apps/{app}",
+    ],
+)
+def test_a_path_pattern_that_matches_no_directory_makes_nothing(monorepo, pattern):
+    made = by_pattern(pattern, "@repo/apps/** > @artifact/", makes="{app}-dev")
+    with pytest.raises(UsageError, match=r"no directory that matches spec\.pathPattern of Artif.*makes it"):
+        artifact(monorepo, git(), made, k=ks(name="auth-dev"))
+
+
+def test_who_makes_an_artifact_is_decided_by_the_directories(monorepo):
+    """Both could, by their templates alone."""
+    first = by_pattern("@repo/apps/{app}/envs/{env}", BY_ENV)
+    other = by_pattern("@repo/{app}", "@repo/{app}/flat > @artifact/", makes="{app}-dev", name="other")
+    assert set(contents(artifact(monorepo, git(), first, other, k=ks(name="apps-dev")))) == {"flat"}
+    assert set(contents(artifact(monorepo, git(), first, other, k=ks(name="auth-dev")))) == {"dev/a.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "makes", "copy", "message"),
+    [
+        ("repo/{app}", "{app}", BY_APP, "'repo/{app}' is not @alias/pattern"),
+        ("@repo", "{app}", BY_APP, "'@repo' is not @alias/pattern"),
+        ("@other/{app}", "{app}", BY_APP, "has no source with the alias 'other'"),
+        ("@repo/{app}/{app}", "{app}", BY_APP, "has the name 'app' twice"),
+        ("@repo/{_app}", "{_app}", BY_APP, "'_app', which is no key of a label"),
+        ("@repo/{a-b}", "{app}", BY_APP, "has {a-b}, which is no name"),
+        ("@repo/{}", "{app}", BY_APP, "has {}, which is no name"),
+        ("@repo/{app", "{app}", BY_APP, "a brace without its other one"),
+        ("@repo/app}", "{app}", BY_APP, "a brace without its other one"),
+        ("@repo/apps/{app}", "{gone}-auth", BY_APP, "of apps/auth: '{gone}-auth' has the name 'gone', which"),
+        ("@repo/apps/{app}", "{app", BY_APP, "of apps/auth: '{app' has a brace without"),
+        ("@repo/apps/{app}", "{app}..x", BY_APP, r"of apps/auth: 'auth\.\.x' is no name of an object"),
+        ("@repo/apps/{app}", "auth", BY_APP, "makes auth of apps/auth and of apps/docs"),
+        ("@repo/apps/{app}", "{app}", "@repo/apps/{env} > @artifact/", "cannot copy: '@repo/apps/{env}' has"),
+        (
+            "@repo/apps/{app}",
+            "{app}",
+            "@repo/apps/auth > @artifact/{x",
+            "cannot copy: '@artifact/{x' has a b",
+        ),
+    ],
+)
+def test_a_path_pattern_that_is_refused(monorepo, pattern, makes, copy, message):
+    made = by_pattern(pattern, copy, makes=makes)
+    made["spec"]["artifacts"].append({**made["spec"]["artifacts"][0], "name": "more-{app}"})
+    with pytest.raises(UsageError, match=message.replace("{", r"\{")) as caught:
+        artifact(monorepo, git(), made, k=ks(name="more-auth"))
+    assert caught.value.message.startswith("ArtifactGenerator/flux-system/apps ")
+
+
+@pytest.mark.parametrize("directory", [".hidden", "my app", "a" * 64])
+def test_a_directory_whose_name_is_no_label_fails_them_all(monorepo, repository, directory):
+    repository.texts[f"apps/{directory}/x"] = ""
+    with pytest.raises(UsageError, match=r"cannot make an artifact of apps/.*, which is no value of a label"):
+        artifact(monorepo, git(), by_pattern("@repo/apps/{app}", BY_APP, makes="{app}"), k=ks(name="auth"))
+
+
+def test_braces_mean_nothing_without_a_path_pattern(checkout, repository):
+    repository.texts = {"{app}/x": ""}
+    assert composed(checkout, "@repo/{app} > @artifact/") == {"{app}/x"}
 
 
 @pytest.mark.parametrize("kind", ["OCIRepository", "Bucket"])

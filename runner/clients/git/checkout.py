@@ -88,7 +88,7 @@ class GitCheckout:
     def export(self, commit: str, target: Path) -> Artifact:
         """Write the raw files of a commit or tree, or with "" the work tree's, below `target`."""
         found = self._treeish(commit or "HEAD")
-        revision = self._revision(found)
+        revision = self.revision(found)
         target.mkdir(parents=True, exist_ok=True)
         if commit:
             return Artifact(target, revision, write_tree(self._git, found, target))
@@ -98,7 +98,7 @@ class GitCheckout:
     def switch(self, target: Path, before: str, after: str) -> Artifact:
         """Turn what `export` wrote of one commit or tree into another, touching only what differs."""
         old, new = self._treeish(before), self._treeish(after)
-        return Artifact(target, self._revision(new), switch_tree(self._git, target, old, new))
+        return Artifact(target, self.revision(new), switch_tree(self._git, target, old, new))
 
     def files(self, commit: str) -> Mapping[str, Blob]:
         """The files of a commit or tree, symlinks and submodules included, by path; "" has none."""
@@ -154,7 +154,7 @@ class GitCheckout:
         """`commit`, `tree` …; "" for what is not in this clone."""
         return self._git.run("cat-file", "-t", name).text
 
-    def _revision(self, found: str) -> str:
+    def revision(self, found: str) -> str:
         """In Flux's form; a tree that no commit has yet is on no branch."""
         branch = self.branch if self._kind(found) == "commit" else ""
         return (f"{branch}@" if branch else "") + f"{_algorithm(found)}:{found}"

@@ -62,7 +62,8 @@ def parsed(name: str, answer: Json) -> ParsedFile:
 def artifact(answer: Json) -> ArtifactListing:
     """What is not in an artifact."""
     listing = answer.get("artifact") or {}
-    return ArtifactListing(tuple(listing.get("excluded") or ()), tuple(listing.get("symlinks") or ()))
+    keys = ("excluded", "symlinks", "directories")
+    return ArtifactListing(*(tuple(listing.get(key) or ()) for key in keys))
 
 
 def version(answer: Json) -> WorkerVersion:

@@ -26,7 +26,8 @@ def _problem(problem: Problem) -> str:
     ]
     told = ", ".join(detail for detail in details if detail)
     head = (f"{place}: " if place else "") + first + (f" ({told})" if told else "")
-    return "\n".join([head, *(f"  {line}" for line in rest)])
+    hint = [f"hint: {clean.line(problem.hint)}"] if problem.hint else []
+    return "\n".join([head, *(f"  {line}" for line in (*rest, *hint))])
 
 
 def _subject(subject: Subject | None) -> str:

@@ -12,11 +12,12 @@ import (
 )
 
 type artifactDiff struct {
-	Excluded []string `json:"excluded"`
-	Symlinks []string `json:"symlinks"`
+	Excluded    []string `json:"excluded"`
+	Directories []string `json:"directories"`
+	Symlinks    []string `json:"symlinks"`
 }
 
-// listArtifact says which files of a source's tree source-controller would leave out of its artifact.
+// listArtifact says what of a source's tree source-controller would leave out of its artifact.
 func listArtifact(root, ignore string) response {
 	domain := strings.Split(root, string(filepath.Separator))
 	if err := refuseIrregular(root); err != nil {
@@ -44,18 +45,22 @@ func matcher(patterns []gitignore.Pattern, domain []string) gitignore.Matcher {
 }
 
 func compare(root string, excluded gitignore.Matcher) (*artifactDiff, error) {
-	diff := &artifactDiff{Excluded: []string{}, Symlinks: []string{}}
+	diff := &artifactDiff{Excluded: []string{}, Directories: []string{}, Symlinks: []string{}}
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err // a directory is never skipped: a later pattern may bring back a file in it
+		if err != nil || path == root {
+			return err
 		}
 		relative, err := filepath.Rel(root, path)
 		if err != nil {
 			return err
 		}
-		if !entry.Type().IsRegular() {
+		switch out := excluded.Match(strings.Split(path, string(filepath.Separator)), entry.IsDir()); {
+		case entry.IsDir() && out: // entered all the same: a later pattern may bring back a file in it
+			diff.Directories = append(diff.Directories, relative)
+		case entry.IsDir():
+		case !entry.Type().IsRegular():
 			diff.Symlinks = append(diff.Symlinks, relative)
-		} else if excluded.Match(strings.Split(path, string(filepath.Separator)), false) {
+		case out:
 			diff.Excluded = append(diff.Excluded, relative)
 		}
 		return nil

@@ -121,7 +121,7 @@ func itemLines(d document) (lines []int) {
 	return lines
 }
 
-var lineInText = regexp.MustCompile(`\bline (\d+):`)
+var lineInText = regexp.MustCompile(`(?m)\bline (\d+)(:|$)`)
 
 // badYAML describes a document that cannot be read; the parser counts lines from its start.
 func badYAML(err error, start int) problem {
@@ -129,10 +129,17 @@ func badYAML(err error, start int) problem {
 	if strings.Contains(err.Error(), "Object 'Kind' is missing") {
 		p.Code = "not_an_object"
 	}
+	if first := lineInText.FindStringSubmatch(err.Error()); first != nil {
+		p.Line = inFile(first[1], start)
+	}
 	p.Message = lineInText.ReplaceAllStringFunc(err.Error(), func(found string) string {
-		inDocument, _ := strconv.Atoi(lineInText.FindStringSubmatch(found)[1])
-		p.Line = start + inDocument - 1
-		return fmt.Sprintf("line %d:", p.Line)
+		parts := lineInText.FindStringSubmatch(found)
+		return fmt.Sprintf("line %d%s", inFile(parts[1], start), parts[2])
 	})
 	return p
+}
+
+func inFile(line string, start int) int {
+	inDocument, _ := strconv.Atoi(line)
+	return start + inDocument - 1
 }

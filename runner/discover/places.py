@@ -1,0 +1,42 @@
+"""What is wrong with a Kustomization's own spec is at its object, in a file that its parent renders."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from runner.fleet import Unit
+from runner.model import FLUX, ResourceRef
+from runner.rendered import Place, Problem
+
+_OF_THE_SPEC = frozenset(
+    {"missing_path", "missing_file", "source", "variable_source", "invalid_variable_name"}
+)
+
+
+def placed(unit: Unit, parent: Unit | None) -> Unit:
+    """The same; problems of its spec have the file and line where the Kustomization is written."""
+    rendering = unit.rendering
+    if rendering is None or parent is None or not any(_lacks_a_place(each) for each in rendering.problems):
+        return unit
+    place = _written(unit, parent)
+    problems = tuple(
+        replace(each, file=place.file, line=place.line) if _lacks_a_place(each) else each
+        for each in rendering.problems
+    )
+    return replace(unit, rendering=replace(rendering, problems=problems))
+
+
+def _lacks_a_place(problem: Problem) -> bool:
+    """A path that the spec names and nothing in the files does counts as well."""
+    return not (problem.file or problem.subject) and (
+        problem.code in _OF_THE_SPEC or problem.message.startswith("component path '")
+    )
+
+
+def _written(unit: Unit, parent: Unit) -> Place:
+    own = ResourceRef(unit.kustomization.namespace, unit.kustomization.name, FLUX, "Kustomization", "v1")
+    places = parent.rendering.origins() if parent.rendering else ()
+    found = (
+        place for each, place in zip(parent.objects, places, strict=False) if ResourceRef.of(each) == own
+    )
+    return next(found, Place())
