@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import count, takewhile
 from typing import Any
 
+import orjson
+
 Matches = dict[int, int]
 """Positions in `after` → positions in `before`."""
 
@@ -55,9 +57,12 @@ _GAP = 2500  # pairs of items that are held against each other at once
 _STEM = re.compile(r"[^=:@\s]*")
 
 
-def digest(value: object) -> str:
+def digest(value: object) -> bytes:
     """Equal for what is equal as JSON, and only for that: `1` is not `true`, nor `1.0`."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # nested deeper than it goes, which the renderer allows
+        return json.dumps(value, sort_keys=True).encode()
 
 
 def keyed(name: str, before: Sequence[Any], after: Sequence[Any]) -> tuple[list[Key], list[Key]] | None:
@@ -77,7 +82,7 @@ def by_key(before: Sequence[Key], after: Sequence[Key]) -> Matches:
 
 
 def by_likeness(
-    before: Sequence[Any], after: Sequence[Any], old: Sequence[str], new: Sequence[str]
+    before: Sequence[Any], after: Sequence[Any], old: Sequence[bytes], new: Sequence[bytes]
 ) -> Matches:
     """Equal items first, in an order that both sides share; then what is alike between them.
 
@@ -120,7 +125,7 @@ def _typed(key: Key) -> tuple[tuple[str, type, Any], ...]:
     return tuple((name, type(value), value) for name, value in key)
 
 
-def _anchors(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
+def _anchors(old: Sequence[bytes], new: Sequence[bytes]) -> list[tuple[int, int]]:
     """Pairs of equal items, rising on both sides: the common ends, and the longest run between them."""
     shorter = min(len(old), len(new))
     head = _common(zip(old, new, strict=False))
@@ -134,13 +139,13 @@ def _anchors(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
     ]
 
 
-def _common(pairs: Iterable[tuple[str, str]]) -> int:
+def _common(pairs: Iterable[tuple[bytes, bytes]]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def _numbered(digests: Sequence[str]) -> list[tuple[int, tuple[str, int]]]:
+def _numbered(digests: Sequence[bytes]) -> list[tuple[int, tuple[bytes, int]]]:
     """Items that occur more than once are told apart by which time it is."""
-    times: dict[str, count[int]] = {}
+    times: dict[bytes, count[int]] = {}
     return [(i, (each, next(times.setdefault(each, count())))) for i, each in enumerate(digests)]
 
 
@@ -189,7 +194,7 @@ def _align(before: Sequence[Any], after: Sequence[Any]) -> list[tuple[int, int]]
     return pairs_found
 
 
-Traits = tuple[str, frozenset[str], frozenset[tuple[str, str]]]
+Traits = tuple[str, frozenset[str], frozenset[tuple[str, bytes]]]
 
 
 def _traits(item: object) -> Traits:

@@ -36,11 +36,13 @@ class _Place:
 
 
 def _value(place: _Place, before: Any, after: Any, changes: list[FieldChange]) -> None:  # noqa: ANN401 -- JSON
+    if same(before, after):  # quick, and most of every object
+        return
     if isinstance(before, Mapping) and isinstance(after, Mapping) and place.depth < _DEEPEST:
         _mapping(place, before, after, changes)
     elif isinstance(before, list) and isinstance(after, list) and place.depth < _DEEPEST:
         _list(place, before, after, changes)
-    elif not same(before, after):
+    else:
         changes.append(FieldChange(place.path, Touch.CHANGED, before, after))
 
 
@@ -68,8 +70,6 @@ def _list(place: _Place, before: list[Any], after: list[Any], changes: list[Fiel
         _keyed(place, (before, after), keys, changes)
         return
     old, new = [matching.digest(item) for item in before], [matching.digest(item) for item in after]
-    if old == new:
-        return
     if Counter(old) == Counter(new):
         changes.append(FieldChange(place.path, Touch.REORDERED, before, after))
         return
