@@ -59,7 +59,7 @@ def between(
     sides = Sides(before, after)
     found = [
         each
-        for each in affected.affected(sides, revisions.paths, _definitions(revisions.head))
+        for each in affected.affected(sides, revisions.paths, _definitions(sides))
         if options.selects(each.kustomization)
     ]
     ordered = _in_run_order(sides, found)
@@ -93,29 +93,11 @@ def _bare(options: Options, revisions: Revisions, after: Fleet | None) -> Compar
     )
 
 
-def _definitions(head: Desired | None) -> affected.DefinedIn:
-    """Looks a Kustomization's own object up in files of the head; each file is read once."""
-    names: dict[str, frozenset[str]] = {}
-
-    def read(head: Desired, path: str) -> frozenset[str]:
-        try:
-            head.artifact.prepare()
-            parsed = head.clients.builder.parse((head.artifact.root / path).read_bytes(), path)
-        except (OSError, RunnerError):
-            return frozenset()
-        return frozenset(
-            str(each.object["metadata"].get("name"))
-            for each in parsed.objects
-            if discover.is_kustomization(each.object)
-        )
-
+def _definitions(sides: Sides) -> affected.DefinedIn:
     def defined_in(unit: Unit, files: Sequence[str]) -> str:
-        for path in files if head else ():
-            if path not in names and head is not None:
-                names[path] = read(head, path)
-            if unit.kustomization.name in names[path]:
-                return path
-        return ""
+        parent = sides.after(unit.parent)
+        file = discover.written(unit, parent).file if parent is not None and files else ""
+        return file if file in files else ""
 
     return defined_in
 

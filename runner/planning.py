@@ -25,9 +25,7 @@ UNKNOWN = "unknown"  # the identity of a repository that has none
 def lock(source: Desired) -> Lock:
     """The root's lock, not taken yet."""
     world, options = source.clients.world(), source.options
-    return Lock(
-        world, options, options.root, source.commit, lambda held: source.is_newer_than(held) is True
-    )
+    return Lock(world, options, options.root, source.commit, lambda held: source.is_newer_than(held) is True)
 
 
 def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:

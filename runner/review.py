@@ -49,7 +49,9 @@ def foresee(chosen: Options, base: str) -> tuple[Comparison, Intent]:
             raise _no_entry(chosen, head=chosen.revision)
         session = planning.session(head, cluster, planning.lock(head))
         since = world.repository.ensure(base) if base else _deployed(session, world)
-        before = _side(replace(chosen, revision=since, worktree=False), world, "base", recall) if since else None
+        before = (
+            _side(replace(chosen, revision=since, worktree=False), world, "base", recall) if since else None
+        )
         revisions = difference.Revisions(before, head, world.repository.changed(since, head.commit))
         fleet = difference.base_fleet(chosen, before, cluster)
         between = difference.between(chosen, revisions, fleet, Fleet(session.fleet.root, session.units))

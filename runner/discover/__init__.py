@@ -8,14 +8,24 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from runner import redact
-from runner.discover.places import placed
+from runner.discover.places import placed, written
 from runner.discover.spec import is_kustomization, parse
 from runner.errors import CycleError, UsageError
 from runner.fleet import Fleet, Produced, Rendering, Unit, Variables
 from runner.model import Kustomization, Manifest, ResourceRef
 from runner.origins import is_origin
 
-__all__ = ["Renderer", "children", "is_kustomization", "parse", "placed", "root", "walk", "warnings"]
+__all__ = [
+    "Renderer",
+    "children",
+    "is_kustomization",
+    "parse",
+    "placed",
+    "root",
+    "walk",
+    "warnings",
+    "written",
+]
 
 _MOST_NAMES = 3  # after a warning
 

@@ -18,7 +18,7 @@ def placed(unit: Unit, parent: Unit | None) -> Unit:
     rendering = unit.rendering
     if rendering is None or parent is None or not any(_lacks_a_place(each) for each in rendering.problems):
         return unit
-    place = _written(unit, parent)
+    place = written(unit, parent)
     problems = tuple(
         replace(each, file=place.file, line=place.line) if _lacks_a_place(each) else each
         for each in rendering.problems
@@ -33,7 +33,8 @@ def _lacks_a_place(problem: Problem) -> bool:
     )
 
 
-def _written(unit: Unit, parent: Unit) -> Place:
+def written(unit: Unit, parent: Unit) -> Place:
+    """Where a Kustomization's own object is written, in a file that its parent renders."""
     own = ResourceRef(unit.kustomization.namespace, unit.kustomization.name, FLUX, "Kustomization", "v1")
     places = parent.rendering.origins() if parent.rendering else ()
     found = (

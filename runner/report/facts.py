@@ -19,12 +19,12 @@ REQUESTS = ("GET", "LIST", "WATCH", "DRYRUN", "POST", "PATCH", "PUT", "DELETE")
 
 def reconcile(run: Run, exit_code: int) -> Document:
     return {
-        **_head("reconcile", Scope(run.server, run.entry, run.revision), exit_code),
+        **head("reconcile", Scope(run.server, run.entry, run.revision), exit_code),
         "dryRun": run.dry_run,
         "interrupted": run.interrupted or None,
         "superseded": run.superseded,
         "kustomizations": [_outcome(outcome) for outcome in run.outcomes],
-        "held": [_held(held) for held in sorted(run.held, key=lambda each: each.kustomization)],
+        "held": [held(each) for each in sorted(run.held, key=lambda each: each.kustomization)],
         "warnings": list(run.warnings),
         "requests": requests(run.requests),
     }
@@ -32,7 +32,7 @@ def reconcile(run: Run, exit_code: int) -> Document:
 
 def build(scope: Scope, kustomizations: Sequence[BuildView], exit_code: int) -> Document:
     return {
-        **_head("build", scope, exit_code),
+        **head("build", scope, exit_code),
         "kustomizations": [
             {
                 "namespace": each.namespace,
@@ -40,7 +40,7 @@ def build(scope: Scope, kustomizations: Sequence[BuildView], exit_code: int) -> 
                 "path": each.path,
                 "resources": [dict(resource) for resource in each.resources],
                 "origins": _origins(each),
-                "errors": [_problem(problem) for problem in each.errors],
+                "errors": [problem(error) for error in each.errors],
                 **_variables(each),
             }
             for each in kustomizations
@@ -50,7 +50,7 @@ def build(scope: Scope, kustomizations: Sequence[BuildView], exit_code: int) -> 
 
 def _origins(view: BuildView) -> list[Document]:
     return [
-        {"ref": _ref(ResourceRef.of(resource)), "file": place.file or None, "line": place.line or None}
+        {"ref": ref(ResourceRef.of(resource)), "file": place.file or None, "line": place.line or None}
         for resource, place in zip(view.resources, view.origins, strict=True)
     ]
 
@@ -74,16 +74,16 @@ def _variables(view: BuildView) -> Document:
 
 def tree(scope: Scope, leaves: Sequence[Leaf], exit_code: int) -> Document:
     return {
-        **_head("tree", scope, exit_code),
+        **head("tree", scope, exit_code),
         "kustomizations": [
             {
-                **_identity(leaf.kustomization),
+                **identity(leaf.kustomization),
                 "path": leaf.path,
                 "parent": leaf.parent or None,
                 "dependsOn": list(leaf.depends_on),
                 "variablesFrom": list(leaf.variables_from),
                 "suspended": leaf.suspended,
-                "objects": [_ref(ref) for ref in sorted(leaf.objects, key=views.by_kind)],
+                "objects": [ref(each) for each in sorted(leaf.objects, key=views.by_kind)],
                 "problems": list(leaf.problems),
             }
             for leaf in leaves
@@ -93,10 +93,10 @@ def tree(scope: Scope, leaves: Sequence[Leaf], exit_code: int) -> Document:
 
 def get(scope: Scope, leaves: Sequence[Leaf], exit_code: int) -> Document:
     return {
-        **_head("get", scope, exit_code),
+        **head("get", scope, exit_code),
         "kustomizations": [
             {
-                **_identity(leaf.kustomization),
+                **identity(leaf.kustomization),
                 "path": leaf.path,
                 "parent": leaf.parent or None,
                 "suspended": leaf.suspended,
@@ -104,7 +104,7 @@ def get(scope: Scope, leaves: Sequence[Leaf], exit_code: int) -> Document:
                 "message": leaf.recorded_message,
                 "revision": leaf.revision or None,
                 "changedAt": _moment(leaf.changed_at),
-                "objects": [_ref(ref) for ref in sorted(leaf.objects, key=views.by_kind)],
+                "objects": [ref(each) for each in sorted(leaf.objects, key=views.by_kind)],
                 "problems": list(leaf.problems),
             }
             for leaf in leaves
@@ -118,7 +118,7 @@ def requests(counts: Mapping[str, int]) -> dict[str, int]:
     return known | {kind: counts[kind] for kind in sorted(counts.keys() - known.keys())}
 
 
-def _head(name: str, scope: Scope, exit_code: int) -> Document:
+def head(name: str, scope: Scope, exit_code: int) -> Document:
     return {
         "schema": f"kustodian/{name}/v1",
         "cluster": scope.cluster,
@@ -130,7 +130,7 @@ def _head(name: str, scope: Scope, exit_code: int) -> Document:
 
 def _outcome(outcome: Outcome) -> Document:
     return {
-        **_identity(outcome.kustomization),
+        **identity(outcome.kustomization),
         "state": str(outcome.state),
         "startedAt": _moment(outcome.started_at),
         "readyAt": _moment(outcome.ready_at),
@@ -144,46 +144,46 @@ def _outcome(outcome: Outcome) -> Document:
     }
 
 
-def _held(held: Held) -> Document:
+def held(each: Held) -> Document:
     return {
-        "kustomization": held.kustomization,
-        "reason": held.reason,
-        "digest": held.digest or None,
-        "refs": [_ref(ref) for ref in sorted(held.refs, key=views.by_kind)],
+        "kustomization": each.kustomization,
+        "reason": each.reason,
+        "digest": each.digest or None,
+        "refs": [ref(one) for one in sorted(each.refs, key=views.by_kind)],
     }
 
 
 def _change(change: Change) -> Document:
-    return {"action": str(change.action), "ref": _ref(change.ref), "reason": change.reason}
+    return {"action": str(change.action), "ref": ref(change.ref), "reason": change.reason}
 
 
 def _health(health: Health) -> Document:
-    return {"ref": _ref(health.ref), "status": str(health.status), "message": health.message}
+    return {"ref": ref(health.ref), "status": str(health.status), "message": health.message}
 
 
-def _problem(problem: Problem) -> Document:
+def problem(each: Problem) -> Document:
     return {
-        "code": problem.code,
-        "message": problem.message,
-        "file": problem.file or None,
-        "line": problem.line or None,
-        "variable": problem.variable or None,
-        "path": problem.json_path or None,
-        "hint": problem.hint or None,
+        "code": each.code,
+        "message": each.message,
+        "file": each.file or None,
+        "line": each.line or None,
+        "variable": each.variable or None,
+        "path": each.json_path or None,
+        "hint": each.hint or None,
     }
 
 
-def _ref(ref: ResourceRef) -> Document:
+def ref(each: ResourceRef) -> Document:
     return {
-        "group": ref.group,
-        "version": ref.version,
-        "kind": ref.kind,
-        "namespace": ref.namespace,
-        "name": ref.name,
+        "group": each.group,
+        "version": each.version,
+        "kind": each.kind,
+        "namespace": each.namespace,
+        "name": each.name,
     }
 
 
-def _identity(kustomization: str) -> Document:
+def identity(kustomization: str) -> Document:
     namespace, _, name = kustomization.partition("/")
     return {"namespace": namespace, "name": name}
 

@@ -24,7 +24,7 @@ Word = TypeVar("Word", bound=str)
 ACTIVE, WAITING = "●", "○"
 
 # Each becomes exactly one character, so that columns and box lines stay where they are.
-_ASCII = str.maketrans("✓✗●○–→…·—├└─│", "+x*o->~--|`-|")
+_ASCII = str.maketrans("✓✗⚠●○–→…·—├└─│−‹›", "+x!*o->~--|`-|-<>")
 _DIGEST = re.compile(r"(sha\d+:[0-9a-f]{8})[0-9a-f]{8,}")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 

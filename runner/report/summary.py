@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from runner.model import Action, Held, Outcome, Run, State
 from runner.report import clean, style, views
+from runner.report.markdown import bounded, code, fenced
 
 LIMIT = 900_000
 """Bytes. GitHub drops a summary of more than 1 MiB as a whole."""
@@ -38,9 +38,9 @@ def reconcile(result: Run) -> str:
     table = ["| | Kustomization | State | Objects | Time |\n|-|-|-|-|-:|", *map(_row, outcomes)]
     parts = [
         *_head(result, outcomes),
-        *_bounded(map(_failure, failures), share, "failures"),
-        *_bounded((_held(each, result) for each in held), share, "held back", apart="\n\n"),
-        *(_bounded(table, share, "Kustomizations") if outcomes else []),
+        *bounded(map(_failure, failures), share, "failures"),
+        *bounded((_held(each, result) for each in held), share, "held back", apart="\n\n"),
+        *(bounded(table, share, "Kustomizations") if outcomes else []),
         *_warnings(result, share),
     ]
     return "\n\n".join(parts) + "\n"
@@ -50,7 +50,7 @@ def message(told: str, hint: str = "", *, failed: bool) -> str:
     """The summary where there is no run to tell of: an error, or a note that there is nothing to do."""
     mark = style.MARKS[State.FAILED if failed else State.SKIPPED]
     lines = [*clean.block(told), *([f"hint: {clean.line(hint, MESSAGE)}"] if hint else [])]
-    return f"### {mark} kustodian\n\n{_fenced(lines)}\n"
+    return f"### {mark} kustodian\n\n{fenced(lines)}\n"
 
 
 def verdict(result: Run, code: int) -> str:
@@ -74,13 +74,13 @@ def _head(result: Run, outcomes: Sequence[Outcome]) -> Iterator[str]:
         word = "Interrupted" if result.interrupted else "Superseded"
     bad = result.failed or result.interrupted or result.superseded
     mark = style.MARKS[State.FAILED if bad else State.READY]
-    yield f"### {mark} {word}: {_code(result.entry or '.')}"
+    yield f"### {mark} {word}: {code(result.entry or '.')}"
     states = style.tally(Counter(each.state for each in outcomes), _ORDER)
     actions = Counter(change.action for each in outcomes for change in each.changes)
     objects = style.tally(actions, _ACTIONS)
     facts = [
-        _code(style.revision(result.revision)),
-        f"on {_code(result.server)}" if result.server else "",
+        code(style.revision(result.revision)),
+        f"on {code(result.server)}" if result.server else "",
         f"{style.count(len(outcomes), 'Kustomization')}: {states}" if outcomes else "no Kustomizations",
         f"{style.count(actions.total(), 'object')}: {objects}" if objects else "",
         "nothing was written" if result.dry_run else "",
@@ -94,8 +94,8 @@ def _row(outcome: Outcome) -> str:
         took = style.duration(outcome.ready_at - outcome.started_at)
     told = style.tally(Counter(change.action for change in outcome.changes), _ACTIONS)
     if outcome.state is State.BLOCKED and outcome.blocked_by:
-        told = f"by {_code(style.names(outcome.blocked_by, 8))}"
-    mark, name = style.MARKS[outcome.state], _code(outcome.kustomization)
+        told = f"by {code(style.names(outcome.blocked_by, 8))}"
+    mark, name = style.MARKS[outcome.state], code(outcome.kustomization)
     return f"| {mark} | {name} | {outcome.state} | {told} | {took} |"
 
 
@@ -104,7 +104,7 @@ def _failure(outcome: Outcome) -> str:
     lines += [f"hint: {clean.line(outcome.hint, MESSAGE)}"] if outcome.hint else []
     unhealthy = sorted(outcome.unhealthy, key=lambda each: views.by_kind(each.ref))
     lines += [clean.line(str(health), MESSAGE) for health in unhealthy[:_MOST_REFS]]
-    return f"#### {style.MARKS[State.FAILED]} {_code(outcome.kustomization)}\n\n{_fenced(lines)}"
+    return f"#### {style.MARKS[State.FAILED]} {code(outcome.kustomization)}\n\n{fenced(lines)}"
 
 
 def _held(held: Held, result: Run) -> str:
@@ -113,11 +113,11 @@ def _held(held: Held, result: Run) -> str:
     names = [*refs[:_MOST_REFS], *([f"and {left:,} more"] if left > 0 else [])]
     verb = "would not be" if result.dry_run else "was not" if len(refs) == 1 else "were not"
     objects = style.count(len(refs), "object")
-    told = f"#### Held back: {objects} of {_code(held.kustomization)} {verb} deleted\n\n"
+    told = f"#### Held back: {objects} of {code(held.kustomization)} {verb} deleted\n\n"
     after = "No approval helps: what holds them has to go first."
     if held.digest:
-        after = f"To delete exactly these, run again with {_code(f'approve: {held.digest}')}."
-    return f"{told}{_fenced([*clean.block(held.reason), *names])}\n\n{after}"
+        after = f"To delete exactly these, run again with {code(f'approve: {held.digest}')}."
+    return f"{told}{fenced([*clean.block(held.reason), *names])}\n\n{after}"
 
 
 def _warnings(result: Run, share: int) -> Iterator[str]:
@@ -125,43 +125,10 @@ def _warnings(result: Run, share: int) -> Iterator[str]:
     for outcome in result.outcomes:
         found += [f"{clean.line(outcome.kustomization)}: {clean.line(w, MESSAGE)}" for w in outcome.warnings]
     if found:
-        lines = "\n".join(_bounded(found, share, "warnings")).splitlines()
-        yield f"#### Warnings\n\n{_fenced(lines)}"
-
-
-def _bounded(blocks: Iterable[str], share: int, what: str, apart: str = "\n") -> list[str]:
-    """As many whole blocks as fit, as one part; then how many did not."""
-    everything, kept, size = list(blocks), 0, 0
-    for block in everything:
-        size += len(block.encode()) + len(apart)
-        if size > share:
-            break
-        kept += 1
-    parts = [apart.join(everything[:kept])] if kept else []
-    if left := len(everything) - kept:
-        parts.append(f"… and {left:,} more {what}: the log has all of them.")
-    return parts
+        lines = "\n".join(bounded(found, share, "warnings")).splitlines()
+        yield f"#### Warnings\n\n{fenced(lines)}"
 
 
 def _ordered(result: Run) -> list[Outcome]:
     """Failures first, then what they block."""
     return sorted(result.outcomes, key=lambda each: min(_ORDER.index(each.state), 2))
-
-
-def _code(foreign: str) -> str:
-    """Foreign words as a code span, in a table too: no markup, link or mention comes to life in it."""
-    shown = clean.line(foreign).replace("|", "¦") or "–"
-    ticks = "`" * (_longest(shown) + 1)
-    space = " " if "`" in (shown[0], shown[-1]) else ""
-    return f"{ticks}{space}{shown}{space}{ticks}"
-
-
-def _fenced(lines: Sequence[str]) -> str:
-    """Clean lines as a block that none of them can end."""
-    body = "\n".join(lines)
-    fence = "`" * max(3, _longest(body) + 1)
-    return f"{fence}text\n{body}\n{fence}"
-
-
-def _longest(shown: str) -> int:
-    return max((len(ticks) for ticks in re.findall("`+", shown)), default=0)

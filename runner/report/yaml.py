@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import yaml
 
+from runner.changes import Comparison
 from runner.model import Leaf, Run
-from runner.report import clean, facts
+from runner.report import clean, facts, facts_comparison
 from runner.report.views import Scope
 
 
@@ -28,6 +29,10 @@ def tree(scope: Scope, leaves: Sequence[Leaf], exit_code: int = 0) -> str:
 
 def get(scope: Scope, leaves: Sequence[Leaf], exit_code: int = 0) -> str:
     return dump(facts.get(scope, leaves, exit_code))
+
+
+def diff(comparison: Comparison, exit_code: int = 0) -> str:
+    return dump(facts_comparison.diff(comparison, exit_code))
 
 
 def dump(document: facts.Document) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from runner.report.style import fit
+from runner.report.text.comparison import coloured, comparison
 from runner.report.text.leaves import get, names, tree
 from runner.report.text.problems import problems
 from runner.report.text.run import reconcile
 from runner.report.text.variables import variables
 
-__all__ = ["fit", "get", "names", "problems", "reconcile", "tree", "variables"]
+__all__ = ["coloured", "comparison", "fit", "get", "names", "problems", "reconcile", "tree", "variables"]

@@ -1,0 +1,60 @@
+"""Markdown in which foreign words stay words: in code spans and fences alone, which none of them can end."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+
+from runner.report import clean
+
+MARK = "<!-- kustodian:"
+"""How the hidden mark begins by which a comment is known as ours."""
+
+
+def code(foreign: str) -> str:
+    """Foreign words as a code span, in a table too: no markup, link or mention comes to life in it."""
+    shown = unmarked(clean.line(foreign).replace("|", "¦")) or "–"
+    ticks = "`" * (_longest(shown) + 1)
+    space = " " if "`" in (shown[0], shown[-1]) else ""
+    return f"{ticks}{space}{shown}{space}{ticks}"
+
+
+def tag(foreign: str) -> str:
+    """Foreign words as code in a line of HTML, where Markdown has no say."""
+    return f"<code>{html.escape(unmarked(clean.line(foreign))) or '–'}</code>"
+
+
+def fenced(lines: Sequence[str], language: str = "text") -> str:
+    """Clean lines as a block that none of them can end."""
+    body = unmarked("\n".join(lines))
+    fence = "`" * max(3, _longest(body) + 1)
+    return f"{fence}{language}\n{body}\n{fence}"
+
+
+def folded(summary: str, body: str) -> str:
+    """A part that opens when it is clicked; the summary is HTML, the body Markdown."""
+    return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"
+
+
+def unmarked(foreign: str) -> str:
+    """Foreign text in which nothing looks like the mark by which we know our own comments."""
+    return foreign.replace(MARK, MARK.replace("--", "- -"))
+
+
+def bounded(blocks: Iterable[str], share: int, what: str, apart: str = "\n") -> list[str]:
+    """As many whole blocks as fit, as one part; then how many did not."""
+    everything, kept, size = list(blocks), 0, 0
+    for block in everything:
+        size += len(block.encode()) + len(apart)
+        if size > share:
+            break
+        kept += 1
+    parts = [apart.join(everything[:kept])] if kept else []
+    if left := len(everything) - kept:
+        parts.append(f"… and {left:,} more {what}: the log has all of them.")
+    return parts
+
+
+def _longest(shown: str) -> int:
+    return max((len(ticks) for ticks in re.findall("`+", shown)), default=0)
