@@ -118,6 +118,11 @@ def commands() -> None:
 @_values
 @click.option("--read-secrets", is_flag=True, help="Let a dry run read Secrets of the cluster.")
 @click.option("--exit-code", is_flag=True, help="Exit with 5 when a dry run finds differences.")
+@click.option(
+    "--plan",
+    type=click.Path(path_type=Path),
+    help="Do exactly what this file of `kustodian plan` says, or nothing.",
+)
 @click.option("--prune-limit", default="10,20%", show_default=True, help="More deletions are held back.")
 @click.option("--approve", multiple=True, metavar="DIGEST", help="Let through what a guard held back.")
 @click.option("--takeover", is_flag=True, help="Take over what another entry or repository deploys.")
@@ -133,8 +138,12 @@ def reconcile(**given: Any) -> int:  # noqa: ANN401 -- click gives what the deco
     from runner.commands import exit_code, options
     from runner.report import json, text, yaml
 
-    output, differences = given.pop("output"), given.pop("exit_code")
+    output, differences, plan = (given.pop(name) for name in ("output", "exit_code", "plan"))
     chosen = options(**given)
+    if plan is not None:
+        from runner.review import keeping_to
+
+        chosen = keeping_to(chosen, plan)
     with clients(chosen, sys.stderr, with_cluster=True, live=sys.stderr.isatty()) as world:
         result = pipeline.reconcile(chosen, world)
     code = exit_code(result, differences=differences)
@@ -193,6 +202,39 @@ def diff(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
     kept, unkept = given.pop("cache_dir"), given.pop("no_cache")
     chosen = options(**given, cache=None if unkept else kept or review.cache())
     told = review.diff(chosen, base)
+    code = review.exit_code(told, differences=differences)
+    _print(review.shown(told, output, code))
+    return code
+
+
+@commands.command(short_help="Show what a deploy does to the cluster, and write it down.")
+@click.argument("names", nargs=-1, metavar="[NAMESPACE/NAME]...")
+@click.option("--base", default="", help="What the change is told from; default: what the cluster has.")
+@_common
+@_cluster
+@_output("text", "json", "markdown", "html", "diff", "name")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the plan here, for reconcile --plan.")
+@_values
+@click.option("--read-secrets", is_flag=True, help="Read Secrets of the cluster: else they stay unknown.")
+@click.option("--prune-limit", default="10,20%", show_default=True, help="More deletions are held back.")
+@click.option("--approve", multiple=True, metavar="DIGEST", help="Let through what a guard held back.")
+@click.option("--takeover", is_flag=True, help="Take over what another entry or repository deploys.")
+@click.option("--allow-older", is_flag=True, help="Go back to a commit older than the deployed one.")
+@click.option("--install-flux", is_flag=True, help="Apply Flux's own installation, but for its reconciler.")
+@click.option("--exit-code", is_flag=True, help="Exit with 5 when there is something to do.")
+@click.option("--cache-dir", type=click.Path(path_type=Path), help="Where renderings are kept.")
+@click.option("--no-cache", is_flag=True, help="Render everything; keep nothing.")
+def plan(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
+    """Show what a deploy does to the cluster, and what others did there; nothing is written."""
+    from runner import review
+    from runner.commands import options
+
+    output, differences, base, out = (given.pop(name) for name in ("output", "exit_code", "base", "out"))
+    kept, unkept = given.pop("cache_dir"), given.pop("no_cache")
+    chosen = options(**given, cache=None if unkept else kept or review.cache(), dry_run=True)
+    told, intent = review.foresee(chosen, base)
+    if out is not None:
+        review.write_plan(told, intent, out)
     code = review.exit_code(told, differences=differences)
     _print(review.shown(told, output, code))
     return code

@@ -25,11 +25,6 @@ def intent(session: Session, foreseen: Foreseen) -> Intent:
         names=session.options.names,
         namespace=session.options.namespace,
         steps={o.kustomization: _step(session, o, foreseen.assessed) for o in foreseen.outcomes},
-        held=frozenset(
-            held.digest
-            for held in (*(h for helds in session.held_prunes.values() for h in helds), *session.withheld)
-            if held.digest
-        ),
     )
 
 

@@ -7,7 +7,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from runner import difference, live, planned, planning, preview
+import orjson
+
+from runner import difference, intent, live, planned, planning, preview
 from runner.assembly import clients
 from runner.changes import Comparison
 from runner.desired import SHORT, Clients, Desired, NoEntry, at
@@ -82,15 +84,56 @@ def shown(told: Comparison, output: str, code: int) -> str:
         case "name":
             return "".join(f"{each.kustomization}\n" for each in told.affected)
         case _:
-            from runner.report.text import comparison
+            from runner.report import text
 
-            return comparison(told)
+            return text.comparison(told)
 
 
 def cache() -> Path:
     """Where renderings are kept unless somebody says otherwise."""
     home = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(home) if home.startswith("/") else Path.home() / ".cache") / "kustodian" / "render"
+
+
+def write_plan(told: Comparison, made: Intent, file: Path) -> None:
+    """Write the plan file; a file that is half written is none. Raises UsageError."""
+    from runner.report import json
+
+    staged = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        staged.write_text(json.plan(told, made), encoding="utf-8")
+        staged.replace(file)
+    except OSError as exc:
+        raise UsageError(f"{file} cannot be written: {exc.strerror}") from exc
+
+
+def read_plan(file: Path) -> Intent:
+    """Raises UsageError when the file is no plan."""
+    try:
+        document = orjson.loads(file.read_bytes())
+    except OSError as exc:
+        raise UsageError(f"plan {file} cannot be read: {exc.strerror}") from exc
+    except orjson.JSONDecodeError as exc:
+        raise UsageError(f"plan {file} is no JSON: {exc}", hint="plan again.") from exc
+    return intent.read(document, str(file))
+
+
+def keeping_to(chosen: Options, file: Path) -> Options:
+    """The options of a deploy that does what a plan says; the plan says for which Kustomizations.
+
+    Raises:
+        UsageError: the file is no plan, or another choice of Kustomizations is asked for.
+    """
+    made = read_plan(file)
+    if (chosen.names or chosen.namespace) and (chosen.names, chosen.namespace) != (
+        made.names,
+        made.namespace,
+    ):
+        raise UsageError(
+            f"plan {file} is for other Kustomizations than the ones that are named",
+            hint="leave the names out: the plan has them.",
+        )
+    return replace(chosen, plan=made, names=made.names, namespace=made.namespace)
 
 
 def exit_code(told: Comparison, *, differences: bool = False) -> int:

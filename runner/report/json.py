@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import orjson
 
 from runner.changes import Comparison
+from runner.intent import SCHEMA, Intent, plain
 from runner.model import Leaf, Run
 from runner.report import clean, facts, facts_comparison
 from runner.report.views import BuildView, Scope
@@ -31,6 +32,11 @@ def get(scope: Scope, leaves: Sequence[Leaf], exit_code: int = 0) -> str:
 
 def diff(comparison: Comparison, exit_code: int = 0) -> str:
     return dump(facts_comparison.diff(comparison, exit_code))
+
+
+def plan(comparison: Comparison, intent: Intent, exit_code: int = 0) -> str:
+    """What `diff` says, and what a deploy is held to."""
+    return dump({**facts_comparison.diff(comparison, exit_code), **plain(intent), "schema": SCHEMA})
 
 
 def dump(document: facts.Document) -> str:
