@@ -25,7 +25,8 @@ from runner.errors import Interrupted
 from runner.options import Options
 from runner.ports import Cluster, Listener, Observer, Progress
 
-PREFIX = "kustodian-"
+PREFIX = "kustodian-run-"
+MARKER = ".made-by-kustodian"  # in each directory of ours; without it nothing is swept, whatever its name
 SETTLED = 60.0  # seconds; a directory that is younger may not have been locked yet
 REQUESTS_AT_ONCE = 32
 LAST_WORDS = 6.0  # seconds from a signal until the process ends, whatever hangs
@@ -135,9 +136,10 @@ def _directory() -> Iterator[Path]:
     parent = Path(tempfile.gettempdir())
     for left in parent.glob(f"{PREFIX}*"):
         with suppress(OSError), _locked(left) as free:
-            if free and time.time() - left.stat().st_mtime > SETTLED:
+            if free and (left / MARKER).is_file() and time.time() - left.stat().st_mtime > SETTLED:
                 shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=PREFIX) as made, _locked(Path(made)):
+        (Path(made) / MARKER).touch()
         yield Path(made)
 
 

@@ -15,7 +15,7 @@ from runner.fleet import Fleet, Unit
 from runner.model import Artifact, Kustomization, Manifest, ResourceRef, VariableSource
 from runner.options import Options
 from runner.ports import Builder, Clock, Cluster, Listener, Memory, Observer, Phase, Progress, Repository
-from runner.render import NotRead, Recall, Renderer
+from runner.render import NotRead, Recall, Renderer, unread
 from runner.session import World
 from runner.sources import Checkout
 
@@ -109,7 +109,7 @@ class Desired:
         return self.clients.repository.is_ancestor(commit, self.commit)
 
     def _renderer(self, cluster: Cluster | None, *, remembered: bool) -> Renderer:
-        def live(source: VariableSource) -> Manifest | NotRead | None:
+        def ask(source: VariableSource) -> Manifest | NotRead | None:
             if source.ref in self.stand_ins:
                 return self.stand_ins[source.ref]
             if cluster is None or (
@@ -124,6 +124,7 @@ class Desired:
                 return self._asked[source]
 
         precedence = self.options.substitute_precedence
+        live = unread if cluster is None and not self.stand_ins else ask
         return Renderer(self.clients.builder, self.checkout.artifact, live, precedence, self.recall)
 
 

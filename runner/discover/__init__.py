@@ -37,6 +37,8 @@ class Renderer(Protocol):
 
     def render(self, k: Kustomization, variables: Variables) -> Rendering: ...
 
+    def recalled(self, k: Kustomization, variables: Variables) -> Rendering | None: ...
+
     def offline(self) -> Renderer: ...
 
 
@@ -76,8 +78,10 @@ def walk(start: Kustomization, renderer: Renderer, pool: Executor, adopted: Sequ
         CycleError: Kustomizations render each other's variables in a circle.
     """
     search = _Search(start, adopted)
-    search.settle(renderer.offline(), pool)
-    search.settle(renderer, pool)
+    offline = renderer.offline()
+    search.settle(offline, pool)
+    if offline is not renderer:
+        search.settle(renderer, pool)
     if search.invalid:
         raise _all(search.invalid)
     units = {id_: placed(unit, search.units.get(unit.parent)) for id_, unit in search.units.items()}
@@ -116,6 +120,7 @@ class _Search:
     adopted: Sequence[Unit]
     units: dict[str, Unit] = field(default_factory=dict)
     invalid: list[UsageError] = field(default_factory=list)
+    _read: dict[str, tuple[Rendering | None, tuple[Unit, ...]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for unit in (Unit(self.start, shown=self.start.manifest), *self.adopted):
@@ -125,9 +130,7 @@ class _Search:
         """Render whatever has other inputs than last time, until nothing has."""
         rounds = 0
         while todo := self._outdated(renderer):
-            rendered = pool.map(lambda item: renderer.render(item[0].kustomization, item[1]), todo)
-            for (unit, _), rendering in zip(todo, rendered, strict=True):
-                self.units[unit.id] = replace(unit, rendering=rendering)
+            self._render(renderer, pool, todo)
             self._find()
             rounds += 1
             if rounds > 2 * len(self.units) + 2:
@@ -137,6 +140,19 @@ class _Search:
                     f"{', '.join(names)} render each other's variables in a circle",
                     hint="a ConfigMap or Secret that substitutes a Kustomization must not depend on it.",
                 )
+
+    def _render(self, renderer: Renderer, pool: Executor, todo: Sequence[tuple[Unit, Variables]]) -> None:
+        """Render each; what is remembered is not worth a thread."""
+        new = []
+        for unit, variables in todo:
+            known = renderer.recalled(unit.kustomization, variables)
+            if known is None:
+                new.append((unit, variables))
+            else:
+                self.units[unit.id] = replace(unit, rendering=known)
+        rendered = pool.map(lambda item: renderer.render(item[0].kustomization, item[1]), new)
+        for (unit, _), rendering in zip(new, rendered, strict=True):
+            self.units[unit.id] = replace(unit, rendering=rendering)
 
     def _outdated(self, renderer: Renderer) -> list[tuple[Unit, Variables]]:
         desired = _produced(self.units.values())
@@ -200,10 +216,19 @@ class _Search:
         return unit
 
     def _children(self, parent: Unit) -> Iterable[Unit]:
+        """What a unit contains; read again only when it renders something else."""
+        rendering, known = self._read.get(parent.id, (None, ()))
+        if rendering is not None and rendering is parent.rendering:
+            return known
         try:
-            return children(parent)
+            known = children(parent)
         except UsageError:
-            pass  # at least one is malformed: read them one by one, and keep what is wrong with each
+            return self._one_by_one(parent)
+        self._read[parent.id] = (parent.rendering, known)
+        return known
+
+    def _one_by_one(self, parent: Unit) -> Iterable[Unit]:
+        """At least one is malformed: keep what is wrong with each."""
         found = []
         for manifest in parent.objects:
             if is_kustomization(manifest):

@@ -25,7 +25,7 @@ from runner.render.refused import refused
 from runner.render.variables import Live, NotRead, resolve
 from runner.rendered import BuildRequest, Built, Place, Problem, RenderedResource
 
-__all__ = ["NotRead", "Recall", "Renderer"]
+__all__ = ["NotRead", "Recall", "Renderer", "unread"]
 
 _KFILE = "kustomization file"  # left out on purpose: it is no object
 
@@ -61,8 +61,6 @@ class Renderer:
             artifact = self.artifact(k, variables.sources)
             request = _request(k, variables, artifact.root)
             places = Places(request, Files(artifact.root, self.builder), artifact.prepare)
-            if (known := self._recalled(k, variables, artifact, places)) is not None:
-                return known
             artifact.prepare()
             built = self.builder.build(request)
         except RunnerError as exc:
@@ -88,18 +86,25 @@ class Renderer:
 
     def offline(self) -> Renderer:
         """The same, without asking the cluster anything."""
-        return replace(self, live=lambda _: NotRead.NOT_READ)
+        return self if self.live is unread else replace(self, live=unread)
 
-    def _recalled(
-        self, k: Kustomization, variables: Variables, artifact: Artifact, places: Places
-    ) -> Rendering | None:
-        if self.recall is None or artifact.content is None:
+    def recalled(self, k: Kustomization, variables: Variables) -> Rendering | None:
+        """What `render` gives, if that was made before and is remembered; None when it is not."""
+        if self.recall is None or variables.problems:
+            return None
+        try:
+            artifact = self.artifact(k, variables.sources)
+        except RunnerError:
+            return None
+        if artifact.content is None:
             return None
         found = self.recall.find(k, variables, artifact.content)
         if found is None:
             return None
-        objects = found.objects
-        return replace(found, origins=functools.cache(lambda: places.of(objects)))
+        places = Places(
+            _request(k, variables, artifact.root), Files(artifact.root, self.builder), artifact.prepare
+        )
+        return replace(found, origins=functools.cache(lambda: places.of(found.objects)))
 
     def _before_substitution(
         self, k: Kustomization, desired: Mapping[ResourceRef, Produced], ref: ResourceRef
@@ -115,6 +120,11 @@ class Renderer:
         artifact = self.artifact(k, sources)
         artifact.prepare()
         return self.builder.build(BuildRequest(artifact.root, k.path, {**k.manifest, "spec": spec}))
+
+
+def unread(_: VariableSource) -> NotRead:
+    """The answer where no cluster is asked."""
+    return NotRead.NOT_READ
 
 
 def _request(k: Kustomization, variables: Variables, root: Path) -> BuildRequest:

@@ -10,7 +10,7 @@ import pytest
 
 from runner.clients.kustomize import WorkerPool
 from runner.clients.kustomize.compile import build as compile_worker
-from tests.cluster.build import BuildError
+from tests.cached_build import BuildError
 from tests.fidelity import oracle
 from tests.fidelity.cli import Flux
 

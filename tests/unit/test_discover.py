@@ -57,6 +57,9 @@ class Tree:
     def offline(self):
         return replace(self, cluster=None)
 
+    def recalled(self, k, variables):
+        return None
+
     def resolve(self, k, desired):
         def live(source):
             if self.cluster is not None:
