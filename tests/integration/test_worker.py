@@ -642,6 +642,16 @@ def test_yaml_bombs_are_refused_everywhere(pool: WorkerPool, tree: Tree, bomb: s
     assert problem(render(pool, tree({"c/kustomization.yaml": kfile}), "c")).file == "c/kustomization.yaml"
 
 
+def test_a_file_that_changes_is_looked_at_anew(pool: WorkerPool, tree: Tree) -> None:
+    harmless = config_map("a", x="&x 1", y="*x")
+    bomb = config_map("a", x="&x [*x]")
+    for _ in range(2):
+        assert objects(render(pool, tree({"a.yaml": harmless})))[0]["data"] == {"x": 1, "y": 1}
+        assert "aliases" in problem(render(pool, tree({"a.yaml": bomb}))).message
+    changed = harmless.replace("&x 1", "&x 2")
+    assert objects(render(pool, tree({"a.yaml": changed})))[0]["data"] == {"x": 2, "y": 2}
+
+
 def test_objects_that_are_too_deep_are_refused(pool: WorkerPool, tree: Tree) -> None:
     deep = "apiVersion: v1\nkind: X\nmetadata: {name: a}\nd: " + "[" * 3000 + "]" * 3000 + "\n"
     assert problem(render(pool, tree({"a.yaml": deep}))).code == "too_deep"
@@ -805,6 +815,7 @@ def test_a_worker_that_does_not_even_say_so_is_killed(slow: BuildRequest) -> Non
         pool.version()
         [first] = pool.pids
         os.kill(first, signal.SIGSTOP)
+        os.waitid(os.P_PID, first, os.WSTOPPED | os.WNOWAIT)  # until then it may still answer
         with pytest.raises(WorkerError, match=r"timed out after 0\.5 s"):
             pool.version()
         wait_for_end(first)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
-import selectors
+import select
 import signal
 import subprocess
 import time
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16
+"""What a pipe holds; room for more would only have to be made and given back, every time."""
+_SLACK = 1 << 20
 _KEPT_STDERR = 4096
 _LAST_WORDS = (b"fatal error: ", b"panic: ", b"SIGSEGV: ")
 _INHERITED = (
@@ -58,7 +61,7 @@ class Process:
     """A running worker. Not thread-safe: the pool gives it to one thread at a time."""
 
     def __init__(self, binary: Path, limits: Limits) -> None:
-        self._limit = limits.answer + _CHUNK  # the worker itself says when an answer is too long
+        self._limit = limits.answer + _SLACK  # the worker itself says when an answer is too long
         self._child = subprocess.Popen(
             [binary, *limits.arguments()],
             stdin=subprocess.PIPE,
@@ -72,6 +75,9 @@ class Process:
         self._stdin, self._stdout, self._stderr = (
             _open_pipe(pipe) for pipe in (self._child.stdin, self._child.stdout, self._child.stderr)
         )
+        self._poll = select.poll()
+        self._poll.register(self._stdout, select.POLLIN)
+        self._poll.register(self._stderr, select.POLLIN)
         self._log = b""
 
     @property
@@ -118,30 +124,39 @@ class Process:
     def _exchange(self, line: memoryview, deadline: float) -> bytes:
         chunks: list[bytes] = []
         size = 0
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._stdin, selectors.EVENT_WRITE)
-            selector.register(self._stdout, selectors.EVENT_READ)
-            selector.register(self._stderr, selectors.EVENT_READ)
-            while True:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise TimedOut("it gave no answer in time")
-                for key, _ in selector.select(left):
-                    if key.fileobj is self._stdin:
-                        line = line[os.write(key.fd, line[:_CHUNK]) :]
-                        if not line:
-                            selector.unregister(self._stdin)
-                    elif key.fileobj is self._stderr:
-                        if not self._keep_log():
-                            selector.unregister(self._stderr)
-                    else:
-                        chunk = self._read()
-                        chunks.append(chunk)
-                        size += len(chunk)
-                        if chunk.endswith(b"\n"):
-                            return b"".join(chunks)
-                        if size > self._limit:
-                            raise Oversized(f"its answer is longer than {self._limit >> 20} MiB")
+        line = self._send(line)
+        while True:
+            for fd, _ in self._wait(deadline):
+                if fd == self._stdin.fileno():
+                    line = self._send(line)
+                elif fd == self._stderr.fileno():
+                    if not self._keep_log():
+                        self._poll.unregister(fd)
+                else:
+                    chunk = self._read()
+                    chunks.append(chunk)
+                    size += len(chunk)
+                    if chunk.endswith(b"\n"):
+                        return b"".join(chunks)
+                    if size > self._limit:
+                        raise Oversized(f"its answer is longer than {self._limit >> 20} MiB")
+
+    def _send(self, line: memoryview) -> memoryview:
+        """Write what the pipe takes right now, which as a rule is all; the rest is to be sent again."""
+        with contextlib.suppress(BlockingIOError):
+            line = line[os.write(self._stdin.fileno(), line) :]
+        if line:
+            self._poll.register(self._stdin, select.POLLOUT)
+        else:
+            with contextlib.suppress(KeyError):  # it was not waited for
+                self._poll.unregister(self._stdin)
+        return line
+
+    def _wait(self, deadline: float) -> list[tuple[int, int]]:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimedOut("it gave no answer in time")
+        return self._poll.poll(math.ceil(left * 1000))
 
     def _read(self) -> bytes:
         chunk = os.read(self._stdout.fileno(), _CHUNK)

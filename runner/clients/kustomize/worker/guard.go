@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"strings"
@@ -16,12 +17,32 @@ const (
 
 var errBomb = errors.New("YAML aliases expand to more than the limit")
 
+// harmless are the hashes of texts that were looked through: a base is read for each of its overlays.
+var harmless = map[[sha256.Size]byte]bool{}
+
+const maxHarmless = 10_000
+
 // guardYAML refuses what would blow up when a parser expands it: aliases of aliases, and aliases that
 // contain themselves. It expands nothing, and leaves every other fault for the real parser to report.
 func guardYAML(data []byte) error {
 	if !bytes.ContainsRune(data, '&') || !bytes.ContainsRune(data, '*') {
 		return nil
 	}
+	hash := sha256.Sum256(data)
+	if harmless[hash] {
+		return nil
+	}
+	err := lookThrough(data)
+	if err == nil {
+		if len(harmless) >= maxHarmless {
+			clear(harmless)
+		}
+		harmless[hash] = true
+	}
+	return err
+}
+
+func lookThrough(data []byte) error {
 	decoder := yaml3.NewDecoder(bytes.NewReader(data))
 	for {
 		var document yaml3.Node

@@ -42,7 +42,7 @@ func main() {
 		os.Exit(2)
 	}
 	s := &server{output: bufio.NewWriterSize(output, 1<<20), limits: limits}
-	for line := range readLines(os.Stdin) {
+	for line := range readLines(pollableStdin()) {
 		s.answer(line)
 	}
 }
