@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from runner import redact
-from runner.discover.places import placed
+from runner.discover.places import placed, written
 from runner.discover.spec import is_kustomization, parse
 from runner.errors import CycleError, UsageError
 from runner.fleet import Fleet, Produced, Rendering, Unit, Variables
@@ -207,8 +207,9 @@ class _Search:
         try:
             return parse(manifest)
         except UsageError as exc:
-            message = redact.scrub(exc.message, redact.of(parent))
-            self.invalid.append(UsageError(message, hint=exc.hint))
+            place = written(ResourceRef.of(manifest), parent)
+            told = f"{place}: {exc.message}" if place.file else exc.message
+            self.invalid.append(UsageError(redact.scrub(told, redact.of(parent)), hint=exc.hint))
             return None
 
     def _known(self, unit: Unit) -> Unit:
