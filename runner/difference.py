@@ -17,6 +17,7 @@ from runner.options import Options
 from runner.ports import Cluster, PathChange
 from runner.rendered import Problem
 from runner.session import in_order, node
+from runner.unit import kustomization_ref
 
 _RANK = list(Severity)
 
@@ -96,7 +97,9 @@ def _bare(options: Options, revisions: Revisions, after: Fleet | None) -> Compar
 def _definitions(sides: Sides) -> affected.DefinedIn:
     def defined_in(unit: Unit, files: Sequence[str]) -> str:
         parent = sides.after(unit.parent)
-        file = discover.written(unit, parent).file if parent is not None and files else ""
+        if parent is None or not files:
+            return ""
+        file = discover.written(kustomization_ref(unit.id), parent).file
         return file if file in files else ""
 
     return defined_in

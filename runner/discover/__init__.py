@@ -242,8 +242,9 @@ class _Search:
         try:
             return parse(manifest)
         except UsageError as exc:
-            message = redact.scrub(exc.message, redact.of(parent))
-            self.invalid.append(UsageError(message, hint=exc.hint))
+            place = written(ResourceRef.of(manifest), parent)
+            told = f"{place}: {exc.message}" if place.file else exc.message
+            self.invalid.append(UsageError(redact.scrub(told, redact.of(parent)), hint=exc.hint))
             return None
 
     def _known(self, unit: Unit) -> Unit:

@@ -18,7 +18,8 @@ def placed(unit: Unit, parent: Unit | None) -> Unit:
     rendering = unit.rendering
     if rendering is None or parent is None or not any(_lacks_a_place(each) for each in rendering.problems):
         return unit
-    place = written(unit, parent)
+    k = unit.kustomization
+    place = written(ResourceRef(k.namespace, k.name, FLUX, "Kustomization", "v1"), parent)
     problems = tuple(
         replace(each, file=place.file, line=place.line) if _lacks_a_place(each) else each
         for each in rendering.problems
@@ -33,11 +34,8 @@ def _lacks_a_place(problem: Problem) -> bool:
     )
 
 
-def written(unit: Unit, parent: Unit) -> Place:
-    """Where a Kustomization's own object is written, in a file that its parent renders."""
-    own = ResourceRef(unit.kustomization.namespace, unit.kustomization.name, FLUX, "Kustomization", "v1")
+def written(kustomization: ResourceRef, parent: Unit) -> Place:
+    """Where the object of a Kustomization is written that a parent renders."""
     places = parent.rendering.origins() if parent.rendering else ()
-    found = (
-        place for each, place in zip(parent.objects, places, strict=False) if ResourceRef.of(each) == own
-    )
-    return next(found, Place())
+    pairs = zip(parent.objects, places, strict=False)
+    return next((place for each, place in pairs if ResourceRef.of(each) == kustomization), Place())

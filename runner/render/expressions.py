@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from runner.fleet import Variables
 from runner.model import Manifest, ResourceRef
 from runner.render.explain import opted_out
@@ -17,15 +19,17 @@ _EXPRESSION = re.compile(
     r"\$\$(?:\{#?(?P<literal>\w+))?"  # an escaped dollar opens nothing
     r"|\$\{(?P<name>\w+)"
 )
-_NAMED = re.compile(r"\$\{#?(\w+)")
+_NAMED = re.compile(rb"\$\{#?(\w+)")
 
 
 def suspicious(objects: Sequence[Manifest], variables: Variables) -> bool:
     """Whether a look at the text before substitution may find anything; that text has to be built first."""
     if _of_several_lines(variables):
         return True
-    texts = (str(each) for each in objects) if variables.values else ()
-    return any(name in variables.values for text in texts if "${" in text for name in _NAMED.findall(text))
+    if not variables.values:
+        return False
+    texts = (text for each in objects if b"${" in (text := orjson.dumps(each)))
+    return any(name.decode() in variables.values for text in texts for name in _NAMED.findall(text))
 
 
 def warnings(manifest: Manifest, variables: Variables) -> tuple[Problem, ...]:

@@ -4,36 +4,44 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from runner.render.files import Files, is_kfile
 from runner.rendered import Closure, Problem
 
 _CODES = frozenset({"missing_file", "outside_root", "cycle", "remote_refused"})
-_ENTRY = re.compile(r"\bfrom '([^']+)'")  # kustomize's text: accumulating resources from '../base'
+_ENTRY = re.compile(
+    r"\b(?:from|new root) '([^']+)'"
+)  # kustomize's text: accumulating resources from '../base'
+_ABSOLUTE = "cannot be absolute"
 _WORD = re.compile(r"""[^\s'",\[\]{}]+""")
 
 
 def listed(problem: Problem, closure: Closure, files: Files) -> Problem:
     """The same problem, at the entry that it is about; a path that is not there is nobody's file."""
-    if problem.code not in _CODES or problem.line:
+    if problem.line or not (problem.code in _CODES or _ABSOLUTE in problem.message):
         return problem
     kfiles = [file for file in closure.read if is_kfile(file)]
-    if problem.file in kfiles:
-        entries = _ENTRY.findall(problem.message)
-        return replace(problem, line=_line_of(entries[-1], problem.file, files)) if entries else problem
-    if problem.file not in closure.missing:
-        return problem
+    if problem.file in closure.missing:
+        return _at_entry(problem, kfiles, files, lambda kfile, word: _resolved(kfile, word) == problem.file)
+    entries = _ENTRY.findall(problem.message)
+    if entries and (not problem.file or problem.file in kfiles):
+        own = [problem.file] if problem.file else kfiles
+        return _at_entry(problem, own, files, lambda _, word: word == entries[-1])
+    return problem
+
+
+def _at_entry(problem: Problem, kfiles: list[str], files: Files, fits: Callable[[str, str], bool]) -> Problem:
     for kfile in kfiles:
         for line, word in _words(kfile, files):
-            if posixpath.normpath(posixpath.join(posixpath.dirname(kfile), word)) == problem.file:
+            if fits(kfile, word):
                 return replace(problem, file=kfile, line=line)
-    return replace(problem, file="")
+    return problem if problem.file in kfiles else replace(problem, file="")
 
 
-def _line_of(entry: str, kfile: str, files: Files) -> int:
-    return next((line for line, word in _words(kfile, files) if word == entry), 0)
+def _resolved(kfile: str, word: str) -> str:
+    return posixpath.normpath(posixpath.join(posixpath.dirname(kfile), word))
 
 
 def _words(kfile: str, files: Files) -> Iterator[tuple[int, str]]:

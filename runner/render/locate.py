@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from runner.render.files import Files
 from runner.render.listed import listed
+from runner.render.twice import found_again
 from runner.rendered import Closure, ParsedObject, Place, Problem, Subject
 
 _SUFFIXES = (".yaml", ".yml", ".json")
-_TWICE = re.compile(r'mapping key "(?:[^"\\]|\\.)*" already defined')
 
 Origin = Callable[[Subject], Place]
 """The place of an object by its name before substitution; nowhere when that is not known."""
@@ -26,12 +25,8 @@ def located(
 
 def _placed(problem: Problem, closure: Closure, files: Files, origin: Origin) -> Problem:
     subject = problem.subject
-    if problem.file:
+    if problem.file or subject is None:
         return listed(problem, closure, files)
-    if subject is None:
-        return problem
-    if found := _defined_twice(problem, closure, files):
-        return found
     ways: list[Callable[[], Place]] = [
         lambda: origin(subject),
         lambda: _fitting(list(_candidates(subject, closure, files)), subject, problem.variable),
@@ -39,24 +34,9 @@ def _placed(problem: Problem, closure: Closure, files: Files, origin: Origin) ->
     if problem.variable:  # a patch may have the expression: what mentions it is better than what it patches
         ways.reverse()
     place = next((place for way in ways if (place := way()).file), Place())
-    return replace(problem, file=place.file, line=place.line)
-
-
-def _defined_twice(problem: Problem, closure: Closure, files: Files) -> Problem | None:
-    """A key that is there twice was counted in the object as kustomize wrote it: find it in its file."""
-    keys = _TWICE.findall(problem.message)
-    if not keys:
-        return None
-    found = [
-        each
-        for file in closure.read
-        if file.endswith(_SUFFIXES)
-        for each in files.parsed(file).problems
-        if _TWICE.findall(each.message) == keys
-    ]
-    if len(found) != 1:
-        return None
-    return replace(problem, message=found[0].message, file=found[0].file, line=found[0].line)
+    known = replace(problem, file=place.file, line=place.line)
+    read = [file for file in closure.read if file.endswith(_SUFFIXES)]
+    return found_again(known, place, read, files) if problem.code == "yaml" else known
 
 
 def _candidates(subject: Subject, closure: Closure, files: Files) -> Iterator[tuple[str, ParsedObject]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
@@ -25,7 +25,7 @@ class Places:
     files: Files
     prepare: Callable[[], None] = lambda: None  # the files may not have been written yet
     _before: tuple[RenderedResource, ...] | None = None
-    _found: list[Place] = field(default_factory=list)
+    _found: tuple[Place, ...] | None = None
 
     def before(self) -> tuple[RenderedResource, ...]:
         """The objects as they are before substitution, in the order of the build."""
@@ -37,14 +37,16 @@ class Places:
                 self._before = ()
         return self._before
 
-    def all(self) -> Sequence[Place]:
+    def all(self) -> tuple[Place, ...]:
         """The places of the objects before substitution."""
-        before = self.before()
-        if not self._found:
-            self._found = [Place(each.origin) if self.files.text(each.origin) else Place() for each in before]
+        if self._found is None:
+            before = self.before()
+            found = [Place(each.origin) if self.files.text(each.origin) else Place() for each in before]
             for (file, *_), numbers in _by_source(before).items():
-                if file:
-                    self._add_lines(file, numbers)
+                if found[numbers[0]].file:
+                    for number, line in zip(numbers, self._lines(file, numbers), strict=True):
+                        found[number] = Place(file, line)
+            self._found = tuple(found)
         return self._found
 
     def of(self, objects: Sequence[Manifest]) -> tuple[Place, ...]:
@@ -73,13 +75,12 @@ class Places:
         by_name = {_identity(each): number for number, each in enumerate(before)}
         return [by_name.get(_identity(each)) for each in objects]
 
-    def _add_lines(self, file: str, numbers: Sequence[int]) -> None:
-        before = self.before()
-        resources = [before[number].object for number in numbers]
-        candidates = [c for c in self.files.parsed(file).objects if _kind(c.object) == _kind(resources[0])]
-        for number, text in zip(numbers, _matched(resources, candidates), strict=True):
-            if text is not None:
-                self._found[number] = Place(file, text.line)
+    def _lines(self, file: str, numbers: Sequence[int]) -> list[int]:
+        """Where in a file the resources of one kind start that come from it; 0 where that is not certain."""
+        resources = [self.before()[number].object for number in numbers]
+        kind = _kind(resources[0])
+        candidates = [each for each in self.files.parsed(file).objects if _kind(each.object) == kind]
+        return [each.line if each else 0 for each in _matched(resources, candidates)]
 
 
 def _bare(request: BuildRequest) -> BuildRequest:

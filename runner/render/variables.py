@@ -14,6 +14,7 @@ from dataclasses import replace
 from enum import Enum
 
 from runner import redact
+from runner.errors import Refused
 from runner.fleet import Origin, Produced, Variables
 from runner.model import FLUX, Kustomization, Manifest, PostBuild, ResourceRef, VariableSource
 from runner.options import Precedence
@@ -26,6 +27,7 @@ class NotRead(Enum):
     NOT_READ = "not read"
 
 
+_FORBIDDEN = 403
 Live = Callable[[VariableSource], Manifest | NotRead | None]
 Raw = Callable[[ResourceRef], Manifest | None]
 _LIVE_WINS = {"ssa": frozenset({"ifnotpresent", "merge", "ignore"}), "reconcile": frozenset({"disabled"})}
@@ -60,10 +62,21 @@ def resolve(
             found.producers.add(produced.kustomization)
             found.add(source, produced.object, produced.kustomization)
         else:
-            _from_cluster(found, source, live(source), produced)
+            _from_cluster(found, source, _live(found, source, live), produced)
     if precedence is Precedence.INLINE:
         found.inline(post_build.substitute)
     return replace(found.variables(), sources=origins(k.source, desired))
+
+
+def _live(found: _Collected, source: VariableSource, live: Live) -> Manifest | NotRead | None:
+    """What the cluster has; one that nobody may read is this Kustomization's own problem, optional or not."""
+    try:
+        return live(source)
+    except Refused as exc:
+        if exc.code != _FORBIDDEN:
+            raise
+        found.problems.append(f"substitute from '{source.kind}/{source.name}' error: {exc.message}")
+        return {}
 
 
 def _from_cluster(

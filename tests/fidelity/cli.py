@@ -35,12 +35,16 @@ class Flux:
         *options: str,
         strict: bool = True,
         in_memory: bool = True,
+        kubeconfig: Path | None = None,
     ) -> str | Failure:
-        """`flux build kustomization` without a cluster; its secure, in-memory way is the controller's."""
+        """`flux build kustomization`, as a rule without a cluster.
+
+        Its secure, in-memory way is the controller's.
+        """
         with tempfile.NamedTemporaryFile("w", suffix=".yaml", dir=self.scratch) as file:
             json.dump(kustomization, file)
             file.flush()
-            flags = ["--dry-run"]
+            flags = ["--kubeconfig", str(kubeconfig)] if kubeconfig else ["--dry-run"]
             flags += ["--strict-substitute"] if strict else []
             flags += ["--in-memory-build"] if in_memory else []
             command = ["build", "kustomization", kustomization["metadata"]["name"], *flags, *options]

@@ -21,7 +21,9 @@ class Wrong:
     spec: Mapping[str, Any] = field(default_factory=dict)
     path: str = "app"
     where: str = ""
-    """`file:line` of our problem, or `file`; for variables the place in the object."""
+    """`file:line` of our problem, or `file`; "" where no file can be named."""
+    server: int = 0
+    """What an API server answers to whoever asks for a ConfigMap or Secret; 0: nobody asks."""
 
 
 def kfile(text: str, **more: str) -> dict[str, str]:
@@ -42,24 +44,24 @@ def patch(text: str, **target: str) -> dict[str, Any]:
 
 
 PATHS = {
-    "missing-path": Wrong({"app/good.yaml": GOOD}, path="nowhere"),
-    "path-is-a-file": Wrong({"app/good.yaml": GOOD}, path="app/good.yaml"),
+    "missing-path": Wrong({"app/good.yaml": GOOD}, path="nowhere", where="clusters/apps.yaml:3"),
+    "path-is-a-file": Wrong({"app/good.yaml": GOOD}, path="app/good.yaml", where="clusters/apps.yaml:3"),
     "two-kustomization-files": Wrong(
         {**kfile("resources: [good.yaml]\n"), "app/kustomization.yml": "resources: []\n"}, where="app/kustomization.yaml"
     ),
     "two-kustomization-files-in-a-base": Wrong(
         {**kfile("resources: [base]\n"), "app/base/kustomization.yml": "", "app/base/Kustomization": ""}, where="app/base/kustomization.yml"
     ),
-    "missing-resource": Wrong(kfile("resources: [good.yaml, none.yaml]\n"), where="app/none.yaml"),
-    "missing-base": Wrong(kfile("resources: [../base]\n"), where="base"),
-    "base-without-kustomization-file": Wrong({**kfile("resources: [../base]\n"), "base/a.yaml": GOOD}, where="app/kustomization.yaml"),
-    "outside-the-root": Wrong(kfile("resources: [../../../etc/hostname]\n"), where="app/kustomization.yaml"),
-    "absolute-resource": Wrong(kfile("resources: [/etc/hostname]\n"), where="app/kustomization.yaml"),
-    "git-base": Wrong(kfile("resources: ['ssh://git@git.invalid/a/b//c?ref=v1']\n"), where="app/kustomization.yaml"),
+    "missing-resource": Wrong(kfile("resources: [good.yaml, none.yaml]\n"), where="app/kustomization.yaml:1"),
+    "missing-base": Wrong(kfile("resources: [../base]\n"), where="app/kustomization.yaml:1"),
+    "base-without-kustomization-file": Wrong({**kfile("resources: [../base]\n"), "base/a.yaml": GOOD}, where="app/kustomization.yaml:1"),
+    "outside-the-root": Wrong(kfile("resources: [../../../etc/hostname]\n"), where="app/kustomization.yaml:1"),
+    "absolute-resource": Wrong(kfile("resources: [/etc/hostname]\n"), where="app/kustomization.yaml:1"),
+    "git-base": Wrong(kfile("resources: ['ssh://git@git.invalid/a/b//c?ref=v1']\n"), where="app/kustomization.yaml:1"),
     "cycle-of-bases": Wrong(
-        {**kfile("resources: [../b]\n"), "b/kustomization.yaml": "resources: [../c]\n", "c/kustomization.yaml": "resources: [../b]\n"}, where="c/kustomization.yaml"
+        {**kfile("resources: [../b]\n"), "b/kustomization.yaml": "resources: [../c]\n", "c/kustomization.yaml": "resources: [../b]\n"}, where="c/kustomization.yaml:1"
     ),
-    "base-is-itself": Wrong(kfile("resources: [../app]\n"), where="app/kustomization.yaml"),
+    "base-is-itself": Wrong(kfile("resources: [../app]\n"), where="app/kustomization.yaml:1"),
 }  # fmt: skip
 YAML = {
     "bad-yaml": Wrong(
@@ -83,7 +85,7 @@ YAML = {
     "misspelt-field-in-a-base": Wrong(
         {**kfile("resources: [../base]\n"), "base/kustomization.yaml": "resource: [a.yaml]\n"}, where="base/kustomization.yaml"
     ),
-    "same-key-twice": Wrong({"app/a.yaml": f"{GOOD}data: {{}}\n"}),
+    "same-key-twice": Wrong({"app/a.yaml": f"{config_map('first')}---\n# a comment\n{GOOD}data: {{}}\n"}, where="app/a.yaml:14"),
     "no-kind": Wrong({"app/a.yaml": "apiVersion: v1\nmetadata: {name: a}\n"}, where="app/a.yaml:1"),
     "no-name": Wrong({"app/a.yaml": "apiVersion: v1\nkind: ConfigMap\n"}, where="app/a.yaml"),
     "no-name-in-a-listed-resource": Wrong(
@@ -99,19 +101,22 @@ KUSTOMIZE = {
     "program-as-generator": Wrong(
         kfile("generators: [gen.yaml]\n", gen_yaml="apiVersion: x/v1\nkind: Gen\nmetadata: {name: g, annotations: {config.kubernetes.io/function: 'exec: {path: ./x}'}}\n")
     ),
-    "missing-file-of-a-generator": Wrong(kfile("configMapGenerator: [{name: a, files: [none.txt]}]\n")),
+    "missing-file-of-a-generator": Wrong(kfile("configMapGenerator: [{name: a, files: [none.txt]}]\n"), where="app/kustomization.yaml:1"),
     "bad-literal": Wrong(kfile("configMapGenerator: [{name: a, literals: [no-equals]}]\n")),
-    "missing-patch-file": Wrong(kfile("resources: [web.yaml]\npatches: [{path: none.yaml}]\n")),
+    "missing-patch-file": Wrong(kfile("resources: [web.yaml]\npatches: [{path: none.yaml}]\n"), where="app/kustomization.yaml:2"),
     "merge-of-nothing": Wrong(kfile("configMapGenerator: [{name: a, behavior: merge, literals: [a=b]}]\n")),
     "replacement-without-source": Wrong(
         kfile("resources: [web.yaml]\nreplacements: [{source: {kind: Secret}, targets: [{select: {kind: Deployment}, fieldPaths: [spec.x]}]}]\n")
     ),
-    "missing-openapi": Wrong(kfile("resources: [web.yaml]\nopenapi: {path: none.json}\n")),
+    "missing-openapi": Wrong(kfile("resources: [web.yaml]\nopenapi: {path: none.json}\n"), where="app/kustomization.yaml:2"),
 }  # fmt: skip
 SPEC = {
-    "absolute-component": Wrong(kfile("resources: [web.yaml]\n"), {"components": ["/components/a"]}),
-    "component-by-address": Wrong(kfile("resources: [web.yaml]\n"), {"components": ["https://git.invalid/a//b"]}),
-    "missing-component": Wrong(kfile("resources: [web.yaml]\n"), {"components": ["../components/none"]}),
+    "absolute-component": Wrong(kfile("resources: [web.yaml]\n"), {"components": ["/components/a"]}, where="clusters/apps.yaml:3"),
+    "absolute-component-in-the-kustomization-file": Wrong(
+        kfile("resources: [web.yaml]\ncomponents:\n- /components/a\n"), where="app/kustomization.yaml:3"
+    ),
+    "component-by-address": Wrong(kfile("resources: [web.yaml]\n"), {"components": ["https://git.invalid/a//b"]}, where="clusters/apps.yaml:3"),
+    "missing-component": Wrong(kfile("resources: [web.yaml]\n"), {"components": ["../components/none"]}, where="clusters/apps.yaml:3"),
     "component-that-is-none": Wrong(
         {**kfile("resources: [web.yaml]\n"), "other/kustomization.yaml": "namePrefix: x-\n"}, {"components": ["../other"]}
     ),
@@ -130,19 +135,46 @@ SPEC = {
         kfile("resources: [web.yaml]\n"), patch(f"{WEB}---\n{WEB}", kind="Deployment")
     ),
 }  # fmt: skip
+
+
+def source(kind: str, *, optional: bool = False) -> dict[str, Any]:
+    return {"postBuild": {"substituteFrom": [{"kind": kind, "name": "vars", "optional": optional}]}}
+
+
 VARIABLES = {
-    "invalid-variable-name": Wrong(values(a="x"), substitute(**{"my-key": "x"})),
-    "missing-variable": Wrong(values(a="${none} ${set}"), substitute(), where="$.data.a"),
-    "missing-variable-in-a-default": Wrong(values(a="${set:=${none}}"), substitute(), where="$.data.a"),
-    "two-missing-variables": Wrong(values(a="${one}", b="${two}"), substitute()),
-    "unclosed-brace": Wrong(values(a="x", b="${set"), substitute(), where="$.data.b"),
-    "hyphen-in-a-name": Wrong(values(a="${my-key}"), substitute(), where="$.data.a"),
-    "no-name-in-braces": Wrong(values(a="${}"), substitute(), where="$.data.a"),
-    "missing-variable-over-two-values": Wrong(values(a="${none/b", b="x/y}"), substitute()),
-    "value-that-breaks-the-yaml": Wrong(values(a="${set}"), substitute(set="x: y"), where="$.data.a"),
-    "panic-of-an-expression": Wrong(values(a="${set:1:9223372036854775807}"), substitute(), where="$.data.a"),
+    "missing-config-map": Wrong(
+        values(a="${x}"), source("ConfigMap"), where="clusters/apps.yaml:3", server=404
+    ),
+    "missing-secret": Wrong(values(a="${x}"), source("Secret"), where="clusters/apps.yaml:3", server=404),
+    "forbidden-config-map": Wrong(
+        values(a="x"), source("ConfigMap"), where="clusters/apps.yaml:3", server=403
+    ),
+    "forbidden-secret": Wrong(values(a="x"), source("Secret"), where="clusters/apps.yaml:3", server=403),
+    "forbidden-secret-that-is-optional": Wrong(
+        values(a="x"), source("Secret", optional=True), where="clusters/apps.yaml:3", server=403
+    ),
+    "invalid-variable-name": Wrong(
+        values(a="x"), substitute(**{"my-key": "x"}), where="clusters/apps.yaml:3"
+    ),
+    "missing-variable": Wrong(values(a="${none} ${set}"), substitute(), where="app/good.yaml:1"),
+    "missing-variable-in-a-default": Wrong(
+        values(a="${set:=${none}}"), substitute(), where="app/good.yaml:1"
+    ),
+    "two-missing-variables": Wrong(values(a="${one}", b="${two}"), substitute(), where="app/good.yaml:1"),
+    "unclosed-brace": Wrong(values(a="x", b="${set"), substitute(), where="app/good.yaml:1"),
+    "hyphen-in-a-name": Wrong(values(a="${my-key}"), substitute(), where="app/good.yaml:1"),
+    "no-name-in-braces": Wrong(values(a="${}"), substitute(), where="app/good.yaml:1"),
+    "missing-variable-over-two-values": Wrong(
+        values(a="${none/b", b="x/y}"), substitute(), where="app/good.yaml:1"
+    ),
+    "value-that-breaks-the-yaml": Wrong(values(a="${set}"), substitute(set="x: y"), where="app/good.yaml:1"),
+    "panic-of-an-expression": Wrong(
+        values(a="${set:1:9223372036854775807}"), substitute(), where="app/good.yaml:1"
+    ),
     "two-names-become-one": Wrong(
-        {"app/a.yaml": config_map("${set}"), "app/b.yaml": config_map("abc")}, substitute()
+        {"app/a.yaml": config_map("${set}"), "app/b.yaml": config_map("abc")},
+        substitute(),
+        where="app/b.yaml:1",
     ),
 }
 FAULTS = {**PATHS, **YAML, **KUSTOMIZE, **SPEC, **VARIABLES}

@@ -54,5 +54,5 @@ def test_all_fields_at_once(pool: WorkerPool, flux: Flux, tree: Tree) -> None:
 @pytest.mark.parametrize("name", KFILES)
 def test_every_kind_of_kustomization_file(pool: WorkerPool, flux: Flux, tree: Tree, name: str) -> None:
     root = tree(KFILES[name])
-    check(pool, flux, Case(root, "app", flux_kustomization()), library=False)
+    check(pool, flux, Case(root, "app", flux_kustomization()))
     check(pool, flux, Case(root, "app", flux_kustomization(**VARIED)))

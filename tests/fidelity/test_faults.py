@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 
+from runner import discover
 from runner.clients.kustomize import WorkerPool
-from runner.rendered import Built
+from runner.errors import Refused, UsageError
+from runner.model import Artifact, VariableSource
+from runner.render import Renderer
+from runner.rendered import Problem
+from tests.fidelity.api import refusal, refusing
 from tests.fidelity.cli import Failure, Flux
 from tests.fidelity.compare import Case, ours
-from tests.fidelity.faults import FAULTS
+from tests.fidelity.faults import FAULTS, Wrong
 from tests.fidelity.trees import flux_kustomization
 
 pytestmark = pytest.mark.fidelity
@@ -23,22 +30,59 @@ SNAPSHOTS = Path(__file__).with_name("snapshots")
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault(pool: WorkerPool, flux: Flux, tree: Callable[[Mapping[str, str]], Path], name: str) -> None:
+def test_a_fault(
+    pool: WorkerPool, flux: Flux, tree: Callable[[Mapping[str, str]], Path], tmp_path: Path, name: str
+) -> None:
     wrong = FAULTS[name]
     case = Case(tree(wrong.files), wrong.path, flux_kustomization(**wrong.spec))
     with ThreadPoolExecutor(1) as meanwhile:
-        asked = meanwhile.submit(flux.build, case.root, case.path, case.kustomization)
-        built = ours(pool, case)
+        asked = meanwhile.submit(ask, flux, case, wrong, tmp_path / "kubeconfig")
+        ours(pool, case)
+        problems = ours_in_a_fleet(pool, case, wrong)
         theirs = asked.result()
-    compare_with_snapshot(f"{name}.txt", snapshot(built, theirs, case.root))
-    places = [
-        problem.json_path or f"{problem.file}:{problem.line}".removesuffix(":0") for problem in built.problems
+    compare_with_snapshot(f"{name}.txt", snapshot(problems, theirs, case.root))
+    told = [str(each) for each in problems]
+    assert any(text.startswith(f"{wrong.where}: " if wrong.where else "") for text in told), told
+
+
+def ask(flux: Flux, case: Case, wrong: Wrong, kubeconfig: Path) -> str | Failure:
+    """Flux's own words; with a server only where it is the server that is asked for something."""
+    if not wrong.server:
+        return flux.build(case.root, case.path, case.kustomization)
+    with refusing(wrong.server, case.kustomization, kubeconfig):
+        return flux.build(case.root, case.path, case.kustomization, kubeconfig=kubeconfig)
+
+
+def ours_in_a_fleet(pool: WorkerPool, case: Case, wrong: Wrong) -> tuple[Problem, ...]:
+    """What a run says of the Kustomization, which a parent has in a file of its own."""
+    spec = {**case.kustomization["spec"], "path": case.path}
+    (case.root / "clusters").mkdir()
+    written = pool.encode([{**case.kustomization, "spec": spec}])
+    (case.root / "clusters" / "apps.yaml").write_text(f"# what is wrong is {case.path}\n---\n{written}")
+
+    def live(source: VariableSource) -> None:
+        if wrong.server == HTTPStatus.FORBIDDEN:
+            status = refusal(wrong.server, f"{source.kind.lower()}s", source.name)
+            raise Refused(status["message"], code=wrong.server, reason=status["reason"])
+
+    renderer = Renderer(pool, lambda *_: Artifact(case.root, ""), live)
+    with ThreadPoolExecutor(1) as threads:
+        try:
+            fleet = discover.walk(discover.root("flux-system/flux-system", "clusters"), renderer, threads)
+        except UsageError as exc:
+            return (Problem("spec", exc.message, "discover", hint=exc.hint),)
+    unit = fleet.units["flux-system/apps"]
+    variables = renderer.resolve(unit.kustomization, {})
+    made = replace(unit, rendering=renderer.render(unit.kustomization, variables, final=True))
+    return discover.placed(made, fleet.units[fleet.root]).rendering.problems
+
+
+def snapshot(problems: Sequence[Problem], theirs: str | Failure, root: Path) -> str:
+    mine = [
+        f"{problem}\n  [{problem.stage}, {problem.code}]"
+        + (f"\n  hint: {problem.hint}" if problem.hint else "")
+        for problem in problems
     ]
-    assert (wrong.where in places) if wrong.where else built.problems, places
-
-
-def snapshot(built: Built, theirs: str | Failure, root: Path) -> str:
-    mine = [f"{problem}\n  [{problem.stage}, {problem.code}]" for problem in built.problems] or ["(renders)"]
     said = theirs.message if isinstance(theirs, Failure) else "(renders)"
     said = re.sub(r" &\{0x[^}]*\}", "", said)  # pointers, other ones every time
     text = f"# ours\n{NEWLINE.join(mine)}\n\n# flux\n{said}\n"

@@ -11,7 +11,7 @@ from runner.discover import parse
 from runner.errors import WorkerError
 from runner.fleet import Origin, Variables
 from runner.model import FLUX, VariableSource
-from runner.render import explain, traps
+from runner.render import explain, expressions, traps
 from runner.render.files import Files
 from runner.render.locate import located
 from runner.rendered import Closure, ParsedFile, ParsedObject, Place, Problem, Subject
@@ -307,3 +307,56 @@ def test_a_value_that_is_no_string_where_one_is_needed(text, expected):
         assert warning.message.startswith(f"{manifest['kind']}/x has ")
         assert f"{warning.json_path};" in warning.message
         assert part in warning.message
+
+
+# --- expressions that end as nobody meant ---------------------------------------------------------------
+
+PEM = Variables(values={"pem": "\none\ntwo\n", "end": "one\n", "json": '{"a": 1,\n"b": 2}', "v": "x"})
+JOINED = "ConfigMap/x has the variable pem, whose value is of several lines: $.data.%s; substitution joins"
+ESCAPED = (
+    "ConfigMap/x has the variable v behind an escaped dollar sign: $.data.%s; $${v} ends as the text ${v}:"
+)
+OPTED_OUT = {"labels": {f"{FLUX}/substitute": "disabled"}}
+EXPRESSIONS = [
+    ({"a": "${pem}"}, {}, [("lines_joined", "pem", "$.data.a", JOINED % "a")]),
+    ({"a": "x ${gone:=${pem}}", "b": ["${pem}"]}, {}, [
+        ("lines_joined", "pem", "$.data.a", JOINED % "a"),
+        ("lines_joined", "pem", "$.data.b[0]", JOINED % "b[0]"),
+    ]),
+    ({"${pem}": "${pem} ${pem}"}, {}, [("lines_joined", "pem", '$.data["${pem}"]', JOINED % '["${pem}"]')]),
+    ({"a": "${end} ${json} ${v} ${#pem} $pem $(pem)"}, {}, []),
+    ({"a": "$${pem} "}, {}, [("escaped_variable", "pem", "$.data.a", "")]),
+    ({"a": "$${v:=1}"}, {}, [("escaped_variable", "v", "$.data.a", ESCAPED % "a")]),
+    ({"a": "$$$${v}"}, {}, [("escaped_variable", "v", "$.data.a", ESCAPED % "a")]),
+    ({"a": "$$${v} $$v $${HOME} $${vv} $$5 ${v}"}, {}, []),
+    ({"a": "${pem} ${v} $${HOME}"}, OPTED_OUT, []),
+    ({"a": "$${v}"}, OPTED_OUT, [
+        ("escaped_variable", "v", "$.data.a", "ConfigMap/x has $${v} although it is not substituted: $.d"),
+    ]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "meta", "expected"), EXPRESSIONS)
+def test_expressions_that_end_as_nobody_meant(data, meta, expected):
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", **meta}, "data": data}
+    told = expressions.warnings(manifest, PEM)
+    assert [(each.code, each.variable, each.json_path) for each in told] == [row[:3] for row in expected]
+    for warning, (*_, text) in zip(told, expected, strict=True):
+        assert warning.message.replace('.["', '["').startswith(text.replace('.["', '["'))
+
+
+def test_the_text_before_substitution_is_looked_at_only_where_it_may_tell_anything():
+    def suspicious(text, **values):
+        return expressions.suspicious(objects(f"data: {{a: '{text}'}}"), Variables(values=values))
+
+    assert suspicious("x", pem="a\nb")
+    assert suspicious("${v}", v="x")
+    assert suspicious("$${#v}", v="x")
+    assert not suspicious("${vv} $v x", v="x", end="one\n")
+    assert not suspicious("${v}")
+
+
+def test_the_variable_that_a_value_was():
+    [manifest] = objects("data: {a: '${v:=1}', b: '${v} ${w}', c: '$$$${v}', '${k}': '${v}'}")
+    assert [expressions.variable(manifest, f"$.data.{key}") for key in "abcd"] == ["v", "", "", ""]
+    assert expressions.variable({}, "$.data.a") == ""

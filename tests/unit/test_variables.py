@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.discover import parse
+from runner.errors import Refused
 from runner.fleet import Produced
 from runner.model import FLUX, ResourceRef
 from runner.options import Precedence
@@ -149,6 +150,21 @@ def test_a_required_source_that_is_nowhere_is_missing_and_an_optional_one_is_not
     assert made.unread == ()
     assert not made.known
     assert found(apps("ConfigMap/b?")).known
+
+
+def refusing(code):
+    def ask(source):
+        raise Refused(f'secrets "{source.name}" is refused', code=code)
+
+    return ask
+
+
+@pytest.mark.parametrize("mark", ["", "?"])
+def test_a_source_that_nobody_may_read_is_the_kustomizations_own_problem(mark):
+    made = resolve(apps(f"Secret/a{mark}"), {}, refusing(403), lambda _: None)
+    assert made.problems == ("substitute from 'Secret/a' error: secrets \"a\" is refused",)
+    with pytest.raises(Refused):
+        resolve(apps(f"Secret/a{mark}"), {}, refusing(500), lambda _: None)
 
 
 @pytest.mark.parametrize("mark", ["", "?"])
