@@ -207,7 +207,7 @@ class Repository(Protocol):
         """Whether a URL, in whatever spelling, is this repository."""
 
     def resolve(self, revision: str) -> str:
-        """The commit that a revision names, 40 hex digits. Raises UsageError."""
+        """The commit that a revision names, as far as it is at hand. Raises UsageError."""
 
     def export(self, commit: str, target: Path) -> Artifact:
         """Write the raw files of a commit or tree, or with "" the work tree's, below `target`."""
@@ -223,6 +223,18 @@ class Repository(Protocol):
 
     def is_ancestor(self, older: str, newer: str) -> bool | None:
         """Whether `newer` contains `older`; None when the history at hand cannot tell."""
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """A commit that both contain; "" when there is none, None when the history at hand cannot tell."""
+
+    def parents(self, commit: str) -> tuple[str, ...]:
+        """The parents of a commit, those that this clone lacks included."""
+
+    def merged(self, base: str, head: str) -> str:
+        """The tree that merging `head` onto `base` would give. Raises UsageError when they conflict."""
+
+    def ensure(self, revision: str) -> str:
+        """The commit that a revision names, fetched when only origin has it. Raises UsageError."""
 
 
 class Clock(Protocol):
