@@ -66,11 +66,11 @@ def clients(
     stop = Stop(stream)
     with ExitStack() as stack:
         stack.enter_context(_interruptible(stop))
-        repository = GitCheckout.open(options.repo)
+        directory = stack.enter_context(_directory())
+        repository = GitCheckout.open(options.repo, directory)
         listener: Listener = _silent
         if live is not None:
             listener = stack.enter_context(console(stream, clock, live=live))
-        directory = stack.enter_context(_directory())
         builder = stack.enter_context(WorkerPool())
         pool = stack.enter_context(_pool())
         memory = _memory(options.cache, repository.identity) if options.cache is not None else None

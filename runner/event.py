@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from runner.errors import UsageError
+
+_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class Mode(enum.Enum):
@@ -15,6 +19,15 @@ class Mode(enum.Enum):
     DEPLOY = enum.auto()
     PREVIEW = enum.auto()  # a dry run, whatever the input says
     NOTHING = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The two commits that a preview compares."""
+
+    base: str
+    head: str
+    merge: bool = False  # what counts is not `head` itself, but its merge onto `base`
 
 
 def payload(document: object, origin: str) -> Mapping[str, Any]:
@@ -47,3 +60,39 @@ def decide(event: str, payload: Mapping[str, Any], *, dry_run: bool) -> tuple[Mo
                 f"event {event} does not deploy" if event else "GITHUB_EVENT_NAME is not set",
                 hint="push and workflow_dispatch do; with `dry-run: true` any event shows what would happen.",
             )
+
+
+def sides(event: str, payload: Mapping[str, Any], head_parents: Sequence[str], head: str) -> Sides:
+    """What a preview compares; `head` is what is checked out. Raises UsageError.
+
+    A pull request counts as it would be merged. Its merge commit is taken when that is what is checked
+    out; else the merge has to be made, so that what others did to the base since is not shown as undone.
+    """
+    match event:
+        case "pull_request":
+            change = _commit(event, payload, "pull_request", "head", "sha")
+            if len(head_parents) == 2 and head_parents[1] == change:  # noqa: PLR2004 — base and change
+                return Sides(head_parents[0], head)
+            return Sides(_commit(event, payload, "pull_request", "base", "sha"), change, merge=True)
+        case "merge_group":
+            return Sides(
+                _commit(event, payload, "merge_group", "base_sha"),
+                _commit(event, payload, "merge_group", "head_sha"),
+            )
+        case _:
+            raise UsageError(
+                f"event {event} has no base to compare with",
+                hint="pull_request and merge_group have one; elsewhere the base has to be named.",
+            )
+
+
+def _commit(event: str, payload: Mapping[str, Any], *path: str) -> str:
+    found: object = payload
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    if isinstance(found, str) and _HASH.fullmatch(found):
+        return found
+    raise UsageError(
+        f"event {event}: {'.'.join(path)} is " + ("missing" if found is None else "not a commit"),
+        hint="GITHUB_EVENT_PATH has to be the file that GitHub wrote for this event.",
+    )

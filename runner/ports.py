@@ -207,7 +207,7 @@ class Repository(Protocol):
         """Whether a URL, in whatever spelling, is this repository."""
 
     def resolve(self, revision: str) -> str:
-        """The commit that a revision names, 40 hex digits. Raises UsageError."""
+        """The commit that a revision names, as far as it is at hand. Raises UsageError."""
 
     def revision(self, found: str) -> str:
         """How Flux writes a commit, or a tree, that is given by its whole hash: `main@sha1:<hash>`."""
@@ -226,6 +226,18 @@ class Repository(Protocol):
 
     def is_ancestor(self, older: str, newer: str) -> bool | None:
         """Whether `newer` contains `older`; None when the history at hand cannot tell."""
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """A commit that both contain; "" when there is none, None when the history at hand cannot tell."""
+
+    def parents(self, commit: str) -> tuple[str, ...]:
+        """The parents of a commit, those that this clone lacks included."""
+
+    def merged(self, base: str, head: str) -> str:
+        """The tree that merging `head` onto `base` would give. Raises UsageError when they conflict."""
+
+    def ensure(self, revision: str) -> str:
+        """The commit that a revision names, fetched when only origin has it. Raises UsageError."""
 
 
 class Memory(Protocol):

@@ -75,6 +75,21 @@ class FakeRepository:
     def is_ancestor(self, older: str, newer: str) -> bool | None:
         return self.ancestors.get((older, newer))
 
+    def merge_base(self, one: str, other: str) -> str | None:
+        for older, newer in ((one, other), (other, one)):
+            if older == newer or self.ancestors.get((older, newer)):
+                return older
+        return None
+
+    def parents(self, commit: str) -> tuple[str, ...]:
+        return tuple(older for (older, newer), known in self.ancestors.items() if known and newer == commit)
+
+    def merged(self, base: str, head: str) -> str:
+        return head
+
+    def ensure(self, revision: str) -> str:
+        return revision if revision in self.trees else self.resolve(revision)
+
 
 def _kind(old: Blob | None, new: Blob | None) -> PathChangeKind:
     if old is None or new is None:

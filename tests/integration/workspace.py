@@ -59,10 +59,10 @@ def isolate(monkeypatch) -> None:
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "test@example.test")
 
 
-def initial(path: Path) -> Workspace:
+def initial(path: Path, *options: str) -> Workspace:
     path.mkdir()
     workspace = Workspace(path)
-    workspace.git("init", "--quiet", "-b", "main")
+    workspace.git("init", "--quiet", "-b", "main", *options)
     return workspace
 
 

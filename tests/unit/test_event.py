@@ -6,7 +6,13 @@ import pytest
 
 from runner import event
 from runner.errors import UsageError
-from runner.event import Mode
+from runner.event import Mode, Sides
+
+BASE, HEAD, MERGE, OTHER = "ba" * 20, "4e" * 20, "3e" * 20, "07" * 20
+
+
+def pull_request(**head):
+    return {"number": 7, "pull_request": {"base": {"sha": BASE}, "head": {"sha": HEAD, **head}}}
 
 
 class TestDecision:
@@ -62,3 +68,69 @@ class TestPayload:
     def test_anything_else_is_refused_with_its_origin(self, document):
         with pytest.raises(UsageError, match=r"^event\.json is no event"):
             event.payload(document, "event.json")
+
+
+class TestSides:
+    @pytest.mark.parametrize(
+        ("name", "payload", "parents", "head", "expected"),
+        [
+            # The merge commit that GitHub made: its own base may be newer than the one of the event.
+            ("pull_request", pull_request(), (BASE, HEAD), MERGE, Sides(BASE, MERGE)),
+            ("pull_request", pull_request(), (OTHER, HEAD), MERGE, Sides(OTHER, MERGE)),
+            # The head of the pull request, which may be a merge of the base into it.
+            ("pull_request", pull_request(), (OTHER,), HEAD, Sides(BASE, HEAD, merge=True)),
+            ("pull_request", pull_request(), (OTHER, BASE), HEAD, Sides(BASE, HEAD, merge=True)),
+            ("pull_request", pull_request(), (), HEAD, Sides(BASE, HEAD, merge=True)),
+            # Something else: an older or newer merge commit, an octopus, the base.
+            ("pull_request", pull_request(), (BASE, OTHER), MERGE, Sides(BASE, HEAD, merge=True)),
+            ("pull_request", pull_request(), (BASE, HEAD, OTHER), MERGE, Sides(BASE, HEAD, merge=True)),
+            ("pull_request", pull_request(), (HEAD, BASE), MERGE, Sides(BASE, HEAD, merge=True)),
+            ("pull_request", pull_request(), (OTHER,), BASE, Sides(BASE, HEAD, merge=True)),
+            # A fork, and one that was deleted since.
+            (
+                "pull_request",
+                pull_request(repo={"fork": True, "full_name": "someone/fleet"}),
+                (BASE, HEAD),
+                MERGE,
+                Sides(BASE, MERGE),
+            ),
+            ("pull_request", pull_request(repo=None), (OTHER,), HEAD, Sides(BASE, HEAD, merge=True)),
+            (
+                "merge_group",
+                {"merge_group": {"base_sha": BASE, "head_sha": HEAD}},
+                (OTHER, BASE),
+                HEAD,
+                Sides(BASE, HEAD),
+            ),
+        ],
+    )
+    def test_it_finds_what_is_compared(self, name, payload, parents, head, expected):
+        assert event.sides(name, payload, parents, head) == expected
+
+    @pytest.mark.parametrize(
+        ("name", "payload", "message"),
+        [
+            ("pull_request", {}, "pull_request.head.sha is missing"),
+            ("pull_request", {"pull_request": None}, "pull_request.head.sha is missing"),
+            ("pull_request", {"pull_request": {"head": "x"}}, "pull_request.head.sha is missing"),
+            ("pull_request", {"pull_request": {"head": {"sha": HEAD}}}, "pull_request.base.sha is missing"),
+            ("pull_request", pull_request(sha="--upload-pack=x"), "pull_request.head.sha is not a commit"),
+            ("pull_request", pull_request(sha=7), "pull_request.head.sha is not a commit"),
+            ("merge_group", {"merge_group": {}}, "merge_group.base_sha is missing"),
+            ("merge_group", {"merge_group": {"base_sha": BASE}}, "merge_group.head_sha is missing"),
+        ],
+    )
+    def test_what_is_missing_is_named(self, name, payload, message):
+        with pytest.raises(UsageError) as caught:
+            event.sides(name, payload, (OTHER,), HEAD)
+        assert caught.value.message == f"event {name}: {message}"
+        assert caught.value.hint
+
+    @pytest.mark.parametrize("name", ["push", "workflow_dispatch", "schedule", ""])
+    def test_other_events_have_no_base(self, name):
+        with pytest.raises(UsageError, match="has no base to compare with"):
+            event.sides(name, {"before": BASE, "after": HEAD}, (OTHER,), HEAD)
+
+    def test_a_merge_commit_needs_no_base_of_the_event(self):
+        payload = {"pull_request": {"head": {"sha": HEAD}}}
+        assert event.sides("pull_request", payload, (BASE, HEAD), MERGE) == Sides(BASE, MERGE)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from runner.clients.git import history
 from runner.clients.git.changes import changes
 from runner.clients.git.command import GitCommand
 from runner.clients.git.disk import shown
+from runner.clients.git.history import FETCH_MORE
 from runner.clients.git.identity import repository_id
 from runner.clients.git.listing import tree_entries
+from runner.clients.git.scratch import Scratch
 from runner.clients.git.tree import switch_tree, write_tree, write_worktree
 from runner.errors import UsageError
 from runner.model import Artifact
@@ -19,7 +22,8 @@ from runner.ports import Blob, PathChange
 
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _BRANCH = re.compile(r"\w[\w./-]*")
-_FETCH_MORE = "this clone is shallow: fetch the history too (actions/checkout with `fetch-depth: 0`)."
+_REASON = re.compile(r"^(?:fatal|error|remote|ssh): (?:error: |fatal: )?(.*)", re.MULTILINE)
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +31,11 @@ class GitCheckout:
     """A work tree and the repository behind it; answers the port `Repository`."""
 
     root: Path
+    scratch: Scratch = field(repr=False, compare=False)
 
     @classmethod
-    def open(cls, path: Path) -> GitCheckout:
-        """The work tree that holds `path`. Raises UsageError."""
+    def open(cls, path: Path, scratch: Path | None = None) -> GitCheckout:
+        """The work tree that holds `path`; objects that it lacks go below `scratch`. Raises UsageError."""
         directory = path if path.is_dir() else path.parent
         if not path.exists():
             raise UsageError(f"{path} does not exist")
@@ -47,7 +52,8 @@ class GitCheckout:
             raise UsageError(
                 f"{directory} has no work tree", hint="a bare repository won't do: name a clone with files."
             )
-        return cls(Path(git.run("rev-parse", "--show-toplevel").text))
+        root = Path(git.run("rev-parse", "--show-toplevel").text)
+        return cls(root, Scratch(root, scratch))
 
     @property
     def identity(self) -> str:
@@ -91,25 +97,25 @@ class GitCheckout:
         revision = self.revision(found)
         target.mkdir(parents=True, exist_ok=True)
         if commit:
-            return Artifact(target, revision, write_tree(self._git, found, target))
+            return Artifact(target, revision, write_tree(self.scratch.view(), found, target))
         suffix = "-dirty" if self._dirty else ""
-        return Artifact(target, revision + suffix, write_worktree(self._git, self.root, target))
+        return Artifact(target, revision + suffix, write_worktree(self.scratch.view(), self.root, target))
 
     def switch(self, target: Path, before: str, after: str) -> Artifact:
         """Turn what `export` wrote of one commit or tree into another, touching only what differs."""
         old, new = self._treeish(before), self._treeish(after)
-        return Artifact(target, self.revision(new), switch_tree(self._git, target, old, new))
+        return Artifact(target, self.revision(new), switch_tree(self.scratch.view(), target, old, new))
 
     def files(self, commit: str) -> Mapping[str, Blob]:
         """The files of a commit or tree, symlinks and submodules included, by path; "" has none."""
         if not commit:
             return {}
-        return {entry.path: entry.blob for entry in tree_entries(self._git, self._treeish(commit))}
+        return {entry.path: entry.blob for entry in tree_entries(self.scratch.view(), self._treeish(commit))}
 
     def changed(self, base: str, head: str) -> tuple[PathChange, ...]:
         """The files that two commits or trees differ in, by path; "" is an empty tree."""
         old, new = (self._treeish(side) if side else "" for side in (base, head))
-        return changes(self._git, old, new)
+        return changes(self.scratch.view(), old, new)
 
     def is_ancestor(self, older: str, newer: str) -> bool | None:
         """Whether `newer` contains `older`; None when the history at hand cannot tell."""
@@ -122,9 +128,53 @@ class GitCheckout:
         # Where a shallow history ends, "not found" proves nothing; the opposite order does.
         return False if not self._shallow or self._contains(old, new) else None
 
+    def merge_base(self, one: str, other: str) -> str | None:
+        """A commit that both contain; "" when there is none, None when the history at hand cannot tell."""
+        found = history.merge_base(self._git, self.resolve(one), self.resolve(other))
+        return found or (None if self._shallow else "")
+
+    def parents(self, commit: str) -> tuple[str, ...]:
+        """The parents of a commit, those that this clone lacks included."""
+        return history.parents(self._git, self.resolve(commit))
+
+    def merged(self, base: str, head: str) -> str:
+        """The tree that merging `head` onto `base` would give. Raises UsageError when they conflict."""
+        onto, commit = self.resolve(base), self.resolve(head)
+        common = self.merge_base(onto, commit)
+        if common is None:
+            raise UsageError(
+                f"{shown(head)} can't be merged onto {shown(base)}: their history ends before it meets",
+                hint=FETCH_MORE,
+            )
+        if not common:
+            raise UsageError(
+                f"{shown(head)} can't be merged onto {shown(base)}: they have no history in common",
+                hint="begin the branch at a commit of the base.",
+            )
+        return history.merged(self.scratch.bare(), onto, commit)
+
+    def ensure(self, revision: str) -> str:
+        """The commit that a revision names, fetched when only origin has it. Raises UsageError.
+
+        Nothing is asked of origin but for whole hashes and branches. In a shallow clone that one commit is
+        fetched and nothing before it.
+        """
+        try:
+            return self.resolve(revision)
+        except UsageError:
+            if not (_HASH.fullmatch(revision) or _BRANCH.fullmatch(revision)) or not self._origin:
+                raise
+        source = revision if _HASH.fullmatch(revision) else f"refs/heads/{revision}"
+        name = f"refs/fetched/{revision}"
+        answer = self.scratch.fetch(source, name, alone=self._shallow)
+        if answer.status:
+            raise _not_fetched(revision, answer.error)
+        return self.scratch.bare().output("rev-parse", "--verify", f"{name}^{{commit}}").decode().strip()
+
     @property
     def _git(self) -> GitCommand:
-        return GitCommand(self.root)
+        """For what a clone has, however little of the contents that is."""
+        return self.scratch.view().offline()
 
     @property
     def _origin(self) -> str:
@@ -170,8 +220,17 @@ class GitCheckout:
             return UsageError(f"{self.root} has no commits yet")
         if "is ambiguous" in error:
             return UsageError(f"revision {shown(revision)} is ambiguous", hint="write more of the hash.")
-        hint = _FETCH_MORE if self._shallow else "name a commit, branch or tag that this clone has."
+        hint = FETCH_MORE if self._shallow else "name a commit, branch or tag that this clone has."
         return UsageError(f"revision {shown(revision)!r} is not known in {self.root}", hint=hint)
+
+
+def _not_fetched(revision: str, error: str) -> UsageError:
+    said = [_CREDENTIALS.sub("", line) for line in _REASON.findall(error)]
+    reason = shown(said[0]) if said else "it takes too long" if "Timeout" in error else "git fetch failed"
+    return UsageError(
+        f"{shown(revision)} is not in this clone, and can't be fetched from origin: {reason}",
+        hint="have it in the clone beforehand (actions/checkout with `fetch-depth: 0`).",
+    )
 
 
 def _algorithm(commit: str) -> str:

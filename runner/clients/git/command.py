@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
@@ -28,6 +28,7 @@ _QUIET = {
     "GIT_NO_REPLACE_OBJECTS": "1",  # Flux sees the commit itself
     "GIT_PAGER": "cat",
 }
+_OFFLINE = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}  # before git 2.44 only the second helps
 _SETTINGS = {
     "safe.directory": "*",  # in a container the checkout belongs to somebody else
     "core.fsmonitor": "false",
@@ -50,19 +51,26 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GitCommand:
-    """The git program, in one directory."""
+    """The git program, in one directory, with variables and settings besides the usual ones."""
 
     directory: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+    settings: Sequence[tuple[str, str]] = ()
 
-    def run(self, *arguments: str) -> Answer:
-        """Run to the end, whatever the exit status."""
+    def offline(self) -> GitCommand:
+        """The same, where a clone made with `--filter` asks nobody for what it lacks."""
+        return replace(self, variables={**self.variables, **_OFFLINE})
+
+    def run(self, *arguments: str, patience: float | None = None) -> Answer:
+        """Run to the end or for `patience` seconds, whatever the exit status."""
         status, output, error = _git().execute(
             self._command(arguments),
             with_extended_output=True,
             with_exceptions=False,
             stdout_as_string=False,
             strip_newline_in_stdout=False,
-            env=_environment(),
+            kill_after_timeout=patience,
+            env=self._environment(),
         )
         return Answer(status, output, error)
 
@@ -79,7 +87,7 @@ class GitCommand:
         from git import GitCommandError
 
         process = _git().execute(
-            self._command(arguments), istream=cast("int", stdin), as_process=True, env=_environment()
+            self._command(arguments), istream=cast("int", stdin), as_process=True, env=self._environment()
         )
         try:
             yield cast("IO[bytes]", process.stdout)
@@ -94,9 +102,19 @@ class GitCommand:
 
         git = [Git.GIT_PYTHON_GIT_EXECUTABLE or "git", "-C", str(self.directory), "--no-pager", *arguments]
         # GitPython adds to the environment but can't take from it, and an empty GIT_DIR is an error.
-        if stray := [name for name in _STRAY if name in os.environ]:
-            return ["env", *(part for name in stray for part in ("-u", name)), *git]
-        return git
+        stray = [name for name in _STRAY if name in os.environ and name not in self.variables]
+        return ["env", *(part for name in stray for part in ("-u", name)), *git] if stray else git
+
+    def _environment(self) -> dict[str, str]:
+        """Ours comes after what the caller passes the same way (a proxy, credentials): the last counts."""
+        count = os.environ.get("GIT_CONFIG_COUNT", "")
+        first = int(count) if count.isdecimal() else 0
+        settings = (*self.settings, *_SETTINGS.items())
+        environment = {**_QUIET, **self.variables, "GIT_CONFIG_COUNT": str(first + len(settings))}
+        for number, (key, value) in enumerate(settings, start=first):
+            environment[f"GIT_CONFIG_KEY_{number}"] = key
+            environment[f"GIT_CONFIG_VALUE_{number}"] = value
+        return environment
 
 
 def _git() -> Git:
@@ -105,14 +123,3 @@ def _git() -> Git:
     except ImportError as error:  # GitPython looks for the program when it is imported
         raise UsageError("git can't be run", hint="install git, or put it on PATH.") from error
     return Git()
-
-
-def _environment() -> dict[str, str]:
-    """Ours comes after what the caller passes the same way (a proxy, credentials): the last one counts."""
-    count = os.environ.get("GIT_CONFIG_COUNT", "")
-    first = int(count) if count.isdecimal() else 0
-    environment = dict(_QUIET, GIT_CONFIG_COUNT=str(first + len(_SETTINGS)))
-    for number, (key, value) in enumerate(_SETTINGS.items(), start=first):
-        environment[f"GIT_CONFIG_KEY_{number}"] = key
-        environment[f"GIT_CONFIG_VALUE_{number}"] = value
-    return environment

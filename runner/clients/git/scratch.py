@@ -1,0 +1,110 @@
+"""A repository of our own beside the clone: what is fetched or merged lands here, never in the clone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from runner.clients.git.command import Answer, GitCommand
+from runner.clients.git.listing import split
+
+_PATIENCE = 120.0  # seconds for a fetch
+_SSH = {"GIT_SSH", "GIT_SSH_COMMAND"}
+# What a fetch needs of the clone's own configuration: where origin is, how to get there and with what.
+_FOR_FETCHING = re.compile(
+    r"(?:http|credential|url|ssh|protocol|remote)\..+|core\.(?:sshcommand|gitproxy|askpass)", re.DOTALL
+)
+
+
+class Scratch:
+    """An empty bare repository that borrows the clone's objects.
+
+    A fetch into the clone would not only add objects: with `--depth` it rewrites the list of commits
+    where history ends, and so cuts the history of whoever uses the clone afterwards. Here that list is a
+    copy. Nothing is made before it is needed; all of it goes with this object.
+    """
+
+    def __init__(self, root: Path, parent: Path | None = None) -> None:
+        self._root = root
+        self._parent = parent  # where the directory is made
+        self._mutex = threading.Lock()
+        self._directory: Path | None = None
+        self._borrowed = root  # the clone's objects, once the directory is made
+        self._fetched = False
+
+    def view(self) -> GitCommand:
+        """Git in the clone, which finds what is here too, and writes objects only here."""
+        with self._mutex:
+            directory = self._made()
+            variables = self._objects(directory)
+            if self._fetched and (directory / "shallow").exists():
+                variables["GIT_SHALLOW_FILE"] = str(directory / "shallow")
+            return GitCommand(self._root, variables)
+
+    def bare(self) -> GitCommand:
+        """Git in here. There are no files, so that no attributes choose how to merge or what to run."""
+        with self._mutex:
+            return self._bare()
+
+    def fetch(self, source: str, name: str, *, alone: bool) -> Answer:
+        """Fetch what `source` is at origin; here it is called `name`. With `alone` without its history."""
+        with self._mutex:
+            git = self._bare()
+            if not (_SSH & os.environ.keys() or git.run("config", "core.sshCommand").text):
+                git = replace(git, variables={**git.variables, "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"})
+            self._fetched = True
+            return git.run(
+                *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"),
+                *("--no-recurse-submodules", *(["--depth=1"] if alone else [])),
+                *("origin", f"+{source}:{name}"),
+                patience=_PATIENCE,
+            )
+
+    def _bare(self) -> GitCommand:
+        directory = self._made()
+        clone = GitCommand(self._root)
+        if not (directory / "HEAD").exists():
+            form = clone.output("rev-parse", "--show-object-format").decode().strip()
+            clone.output(
+                "init", "--quiet", "--bare", "--template=", f"--object-format={form}", str(directory)
+            )
+            with suppress(FileNotFoundError):  # only a shallow clone has one
+                shutil.copyfile(self._borrowed / "../shallow", directory / "shallow")
+        variables = {**self._objects(directory), "GIT_DIR": str(directory)}
+        return GitCommand(self._root, variables, tuple(_settings(clone)))
+
+    def _made(self) -> Path:
+        """The directory, made when it is first asked for."""
+        if self._directory is None:
+            made = Path(tempfile.mkdtemp(prefix="git-", dir=self._parent))
+            weakref.finalize(self, shutil.rmtree, made, ignore_errors=True)
+            (made / "objects").mkdir()
+            where = GitCommand(self._root).run("rev-parse", "--path-format=absolute", "--git-path", "objects")
+            self._borrowed = Path(where.text)
+            self._directory = made
+        return self._directory
+
+    def _objects(self, directory: Path) -> dict[str, str]:
+        borrowed = str(self._borrowed).replace("\\", "\\\\").replace('"', '\\"')
+        return {
+            "GIT_OBJECT_DIRECTORY": str(directory / "objects"),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{borrowed}"',  # quoted: a colon would separate two
+        }
+
+
+def _settings(clone: GitCommand) -> Iterator[tuple[str, str]]:
+    """The clone's own settings that a fetch needs; those of the user and the machine hold here as well."""
+    parts = iter(split(clone.output("config", "--list", "--show-scope", "-z")))
+    for scope, setting in zip(parts, parts, strict=True):
+        key, separator, value = setting.partition("\n")
+        if scope in {"local", "worktree"} and _FOR_FETCHING.fullmatch(key):
+            yield key, value if separator else "true"
+    yield "core.attributesFile", os.devnull
