@@ -12,7 +12,7 @@ from runner.desired import Desired
 from runner.errors import RunnerError
 from runner.fleet import Fleet, Unit
 from runner.inventory import Entry
-from runner.model import Action, Held
+from runner.model import Action, Held, Kustomization
 from runner.options import Options
 from runner.ports import Cluster, PathChange
 from runner.rendered import Problem
@@ -66,18 +66,19 @@ def between(
     ordered = _in_run_order(sides, found)
     changes = effects.effects(sides, [each.kustomization for each in ordered if not each.dependent])
     faults, held = _faults(options, sides), _held(options, sides, changes)
+    seen = signals.signals(changes, _kustomizations(sides.base), _kustomizations(sides.head))
     return replace(
         _bare(options, revisions, after),
         affected=ordered,
         changes=changes,
         faults=faults,
-        signals=tuple(sorted((*signals.signals(changes), *_guarded(held)), key=_worst_first)),
+        signals=tuple(sorted((*seen, *_guarded(held)), key=_worst_first)),
         images=signals.images(changes),
         waves=_waves(sides, ordered),
         idle=affected.idle(found, revisions.paths),
         held=held,
         warnings=_new_warnings(sides, ordered),
-        routine=signals.routine(changes) and not (faults or held),
+        routine=signals.routine(changes, seen) and not (faults or held),
     )
 
 
@@ -92,6 +93,10 @@ def _bare(options: Options, revisions: Revisions, after: Fleet | None) -> Compar
         head.revision if head else "",
         kustomizations=len(after) if after else 0,
     )
+
+
+def _kustomizations(fleet: Fleet | None) -> dict[str, Kustomization]:
+    return {unit.id: unit.kustomization for unit in fleet or ()}
 
 
 def _definitions(sides: Sides) -> affected.DefinedIn:
