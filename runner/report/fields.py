@@ -8,6 +8,7 @@ from runner.changes import FieldChange, Touch
 from runner.report import clean, difference, manifest
 
 _CONTEXT = 3
+_PATH = 1000
 
 
 def line(change: FieldChange, most: int) -> str:
@@ -47,7 +48,7 @@ def body(change: FieldChange) -> list[str]:
 
 def hunk(change: FieldChange) -> list[str]:
     """A field for a reader of diffs: where, then what was and what is."""
-    path = manifest.visible(change.path.replace("\n", " "))
+    path = clean.line(manifest.visible(change.path.replace("\n", " ")), _PATH)
     return [f"@@ {path} @@", *body(change)]
 
 

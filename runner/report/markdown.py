@@ -11,10 +11,12 @@ from runner.report import clean
 MARK = "<!-- kustodian:"
 """How the hidden mark begins by which a comment is known as ours."""
 
+_TICKS = re.compile("`{50,}")  # GitHub's parser knows no code span behind more than 80
 
-def code(foreign: str) -> str:
+
+def code(foreign: str, limit: int = clean.NAME) -> str:
     """Foreign words as a code span, in a table too: no markup, link or mention comes to life in it."""
-    shown = unmarked(clean.line(foreign).replace("|", "¦")) or "–"
+    shown = _TICKS.sub("`…`", unmarked(clean.line(foreign, limit).replace("|", "¦"))) or "–"
     ticks = "`" * (_longest(shown) + 1)
     space = " " if "`" in (shown[0], shown[-1]) else ""
     return f"{ticks}{space}{shown}{space}{ticks}"
@@ -32,9 +34,14 @@ def fenced(lines: Sequence[str], language: str = "text") -> str:
     return f"{fence}{language}\n{body}\n{fence}"
 
 
-def folded(summary: str, body: str) -> str:
+def folded(summary: str, body: str, *, opened: bool = False) -> str:
     """A part that opens when it is clicked; the summary is HTML, the body Markdown."""
-    return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"
+    return f"<details{' open' if opened else ''}><summary>{summary}</summary>\n\n{body}\n\n</details>"
+
+
+def size(text: str) -> int:
+    """In bytes, which are never fewer than characters, however those are counted."""
+    return len(text.encode())
 
 
 def unmarked(foreign: str) -> str:

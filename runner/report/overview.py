@@ -167,7 +167,7 @@ def reasons(affected: Affected) -> list[tuple[str, list[str]]]:
 
 def removed_or_added(change: ObjectChange) -> bool:
     """Whether there is only one side to show."""
-    return change.before is None or change.after is None
+    return not change.fields and (change.before is None or change.after is None)
 
 
 def is_definition(ref: ResourceRef) -> bool:

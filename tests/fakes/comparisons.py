@@ -190,8 +190,8 @@ def hostile(text: str = HOSTILE) -> Comparison:
                            text, (text,), fields, (text,))  # fmt: skip
     changes = (
         changed,
-        replace(changed, action=Action.CREATED, before=None, drift=()),
-        replace(changed, action=Action.DELETED, after=None, drift=()),
+        replace(changed, action=Action.CREATED, fields=(), before=None, drift=()),
+        replace(changed, action=Action.DELETED, fields=(), after=None, drift=()),
     )
     problem = Problem(text, text, text, Subject(text, text, text, text, text), text, text, text, 7)
     return Comparison(
@@ -200,7 +200,7 @@ def hostile(text: str = HOSTILE) -> Comparison:
         changes=changes, faults=(Fault(text, text, (problem,)),),
         signals=tuple(
             Signal(code, severity, text, text, where)
-            for severity in Severity for code in (text, "prune", "orphan") for where in (bad, None)
+            for severity in Severity for code in (f"{text}!", "prune", "orphan") for where in (bad, None)
         ),
         images=(ImageChange(text, text, text, (bad,)),), pending=(Pending(text, State.FAILED, text),),
         waves=((text,), (f"{text}/2",)), idle=(text,), held=(Held(text, (bad,), text, text),),
