@@ -66,7 +66,7 @@ def clients(
     stop = Stop(stream)
     with ExitStack() as stack:
         stack.enter_context(_interruptible(stop))
-        directory = stack.enter_context(_directory())
+        directory = stack.enter_context(workspace())
         repository = GitCheckout.open(options.repo, directory)
         listener: Listener = _silent
         if live is not None:
@@ -131,7 +131,7 @@ def _memory(directory: Path, repository: str) -> DirectoryMemory:
 
 
 @contextmanager
-def _directory() -> Iterator[Path]:
+def workspace() -> Iterator[Path]:
     """A directory of this run's own. What killed runs left behind is swept out on the way."""
     parent = Path(tempfile.gettempdir())
     for left in parent.glob(f"{PREFIX}*"):

@@ -88,8 +88,8 @@ def test_the_file_holds_what_the_view_says_and_the_steps(fleet: Bench, tmp_path:
     plan = planned(fleet, tmp_path / "plan.json")
     file = json.loads((tmp_path / "plan.json").read_text())
     assert file["schema"] == "kustodian/plan/v1"
-    assert {key: file[key] for key in plan if key not in {"schema"}} == {
-        key: value for key, value in plan.items() if key not in {"schema"}
+    assert {key: file[key] for key in plan if key != "schema"} == {
+        key: value for key, value in plan.items() if key != "schema"
     }
     assert [step["name"] for step in file["steps"]] == ["fleet", "app", "web"]
 
