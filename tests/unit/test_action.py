@@ -186,6 +186,7 @@ class TestInputs:
     def test_every_option_of_a_run_has_an_input(self):
         """But for those that a workflow has no use for."""
         left_out = {"repo", "revision", "worktree", "namespace", "read_secrets", "lease_duration", "values"}
+        left_out |= {"cache", "plan"}
 
         offered = {name.replace("-", "_") for name in action.INPUTS} - {"working_directory"}
         assert offered == {field.name for field in fields(Options)} - left_out
