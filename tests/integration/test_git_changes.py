@@ -6,11 +6,12 @@ import gc
 import os
 import re
 import shutil
+import socket
 import time
 
 import pytest
 
-from runner.clients.git import GitCheckout
+from runner.clients.git import GitCheckout, scratch
 from runner.errors import UsageError
 from runner.ports import Blob, PathChange, PathChangeKind
 from tests.integration.workspace import files, initial, isolate
@@ -521,7 +522,7 @@ def test_a_base_that_was_pushed_over_is_still_compared(repo):
     assert whole.merge_base(old, new) == whole.parents(old)[0]
 
 
-def test_a_clone_without_contents_gets_them_elsewhere(repo, out):
+def test_a_clone_without_contents_gets_them_elsewhere(repo, out, tmp_path, monkeypatch):
     for number in range(30):
         repo.write(f"many/{number}.yaml", f"n: {number}\n")
     base = repo.commit()
@@ -533,8 +534,11 @@ def test_a_clone_without_contents_gets_them_elsewhere(repo, out):
     late = repo.commit()
     before, checkout = everything(partial), partial.checkout
     assert checkout.changed(base, head) == (change("apps/api.yaml", "modified"),)
+    monkeypatch.setenv("GIT_TRACE", str(tmp_path / "trace"))
     checkout.export(base, out)
     assert (out / "apps/api.yaml").read_text() == "kind: A\n"
+    assert (tmp_path / "trace").read_text().count("built-in: git fetch") == 1  # not one for each file
+    monkeypatch.delenv("GIT_TRACE")
     with pytest.raises(UsageError, match="is not known"):
         checkout.resolve(late)  # and nothing is fetched to find out
     assert checkout.ensure(late) == late
@@ -563,12 +567,23 @@ def test_only_hashes_and_branches_are_fetched(repo, revision):
 
 def test_an_origin_out_of_reach_gives_no_secret_away(repo):
     clone = repo.clone("clone")
-    clone.git("remote", "set-url", "origin", "http://user:s3cr3t@127.0.0.1:9/acme/fleet")
+    clone.git("remote", "set-url", "origin", "http://user:s3cr3t@127.0.0.1:9/acme?key=qu3ry")
     clone.git("config", "http.extraHeader", "Authorization: basic t0k3n")
     with pytest.raises(UsageError, match="can't be fetched from origin") as caught:
         clone.checkout.ensure("0" * 40)
     assert "127.0.0.1" in caught.value.message
-    assert not {"s3cr3t", "t0k3n", "user"} & set(re.findall(r"\w+", caught.value.message + caught.value.hint))
+    assert not {"s3cr3t", "t0k3n", "user", "qu3ry"} & set(
+        re.findall(r"\w+", caught.value.message + caught.value.hint)
+    )
+
+
+def test_an_origin_that_never_answers_is_given_up(repo, monkeypatch):
+    monkeypatch.setattr(scratch, "_PATIENCE", 0.5)
+    clone = repo.clone("clone")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        clone.git("remote", "set-url", "origin", f"http://127.0.0.1:{silent.getsockname()[1]}/fleet")
+        with pytest.raises(UsageError, match="it takes too long"):
+            clone.checkout.ensure("0" * 40)
 
 
 def test_without_origin_there_is_nothing_to_fetch_from(repo):

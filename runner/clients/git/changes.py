@@ -8,8 +8,8 @@ from runner.clients.git.command import GitCommand
 from runner.clients.git.listing import split
 from runner.ports import PathChange, PathChangeKind
 
-# Renames that changed on the way are looked for among at most 200 × 200 files, which takes a second at
-# worst; beyond that only those with the same content are found, however many they are.
+# A renamed file that was edited too is looked for by comparing each with each, so among at most 200 × 200;
+# those with the same content are found however many they are.
 _OPTIONS = (
     *("-r", "-z", "--raw", "--no-abbrev", "-M", "-l200"),
     *("--no-ext-diff", "--no-textconv", "--no-relative", "--ignore-submodules=none"),

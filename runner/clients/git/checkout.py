@@ -23,7 +23,7 @@ from runner.ports import Blob, PathChange
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _BRANCH = re.compile(r"\w[\w./-]*")
 _REASON = re.compile(r"^(?:fatal|error|remote|ssh): (?:error: |fatal: )?(.*)", re.MULTILINE)
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@|\?[^\s'\"]+(?=['\"])")  # in a URL, and in its query
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +97,14 @@ class GitCheckout:
         revision = self.revision(found)
         target.mkdir(parents=True, exist_ok=True)
         if commit:
-            return Artifact(target, revision, write_tree(self.scratch.view(), found, target))
+            return Artifact(target, revision, write_tree(self.scratch.contents(found), found, target))
         suffix = "-dirty" if self._dirty else ""
         return Artifact(target, revision + suffix, write_worktree(self.scratch.view(), self.root, target))
 
     def switch(self, target: Path, before: str, after: str) -> Artifact:
         """Turn what `export` wrote of one commit or tree into another, touching only what differs."""
         old, new = self._treeish(before), self._treeish(after)
-        return Artifact(target, self.revision(new), switch_tree(self.scratch.view(), target, old, new))
+        return Artifact(target, self.revision(new), switch_tree(self.scratch.contents(new), target, old, new))
 
     def files(self, commit: str) -> Mapping[str, Blob]:
         """The files of a commit or tree, symlinks and submodules included, by path; "" has none."""

@@ -61,7 +61,7 @@ class GitCommand:
         """The same, where a clone made with `--filter` asks nobody for what it lacks."""
         return replace(self, variables={**self.variables, **_OFFLINE})
 
-    def run(self, *arguments: str, patience: float | None = None) -> Answer:
+    def run(self, *arguments: str, stdin: IO[bytes] | None = None, patience: float | None = None) -> Answer:
         """Run to the end or for `patience` seconds, whatever the exit status."""
         status, output, error = _git().execute(
             self._command(arguments),
@@ -69,6 +69,7 @@ class GitCommand:
             with_exceptions=False,
             stdout_as_string=False,
             strip_newline_in_stdout=False,
+            istream=cast("int", stdin),
             kill_after_timeout=patience,
             env=self._environment(),
         )

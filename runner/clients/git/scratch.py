@@ -12,11 +12,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 from runner.clients.git.command import Answer, GitCommand
 from runner.clients.git.listing import split
 
 _PATIENCE = 120.0  # seconds for a fetch
+_ONLY_OBJECTS = (
+    *("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance"),
+)
 _SSH = {"GIT_SSH", "GIT_SSH_COMMAND"}
 # What a fetch needs of the clone's own configuration: where origin is, how to get there and with what.
 _FOR_FETCHING = re.compile(
@@ -54,19 +59,25 @@ class Scratch:
         with self._mutex:
             return self._bare()
 
+    def contents(self, tree: str) -> GitCommand:
+        """`view` with every file of a tree at hand: one fetch, where git would make one for each file."""
+        git = self.view()
+        if git.run("config", "--get-regexp", r"^remote\..*\.promisor$").status:
+            return git  # a clone with all contents
+        listing = ("rev-list", "--objects", "--no-object-names", "--missing=print", f"{tree}^{{tree}}")
+        if missing := [line[1:] for line in git.output(*listing).splitlines() if line.startswith(b"?")]:
+            with TemporaryFile() as wanted:
+                wanted.writelines(name + b"\n" for name in missing)
+                wanted.seek(0)
+                _fetch(git, "--stdin", "origin", stdin=wanted)  # what fails is said when a file is read
+        return git
+
     def fetch(self, source: str, name: str, *, alone: bool) -> Answer:
         """Fetch what `source` is at origin; here it is called `name`. With `alone` without its history."""
         with self._mutex:
-            git = self._bare()
-            if not (_SSH & os.environ.keys() or git.run("config", "core.sshCommand").text):
-                git = replace(git, variables={**git.variables, "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"})
             self._fetched = True
-            return git.run(
-                *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"),
-                *("--no-recurse-submodules", *(["--depth=1"] if alone else [])),
-                *("origin", f"+{source}:{name}"),
-                patience=_PATIENCE,
-            )
+            depth = ["--depth=1"] if alone else []
+            return _fetch(self._bare(), *depth, "origin", f"+{source}:{name}")
 
     def _bare(self) -> GitCommand:
         directory = self._made()
@@ -87,8 +98,9 @@ class Scratch:
             made = Path(tempfile.mkdtemp(prefix="git-", dir=self._parent))
             weakref.finalize(self, shutil.rmtree, made, ignore_errors=True)
             (made / "objects").mkdir()
-            where = GitCommand(self._root).run("rev-parse", "--path-format=absolute", "--git-path", "objects")
-            self._borrowed = Path(where.text)
+            self._borrowed = (
+                self._root / GitCommand(self._root).run("rev-parse", "--git-path", "objects").text
+            )
             self._directory = made
         return self._directory
 
@@ -98,6 +110,12 @@ class Scratch:
             "GIT_OBJECT_DIRECTORY": str(directory / "objects"),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{borrowed}"',  # quoted: a colon would separate two
         }
+
+
+def _fetch(git: GitCommand, *arguments: str, stdin: IO[bytes] | None = None) -> Answer:
+    if not (_SSH & os.environ.keys() or git.run("config", "core.sshCommand").text):
+        git = replace(git, variables={**git.variables, "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"})
+    return git.run("fetch", *_ONLY_OBJECTS, *arguments, stdin=stdin, patience=_PATIENCE)
 
 
 def _settings(clone: GitCommand) -> Iterator[tuple[str, str]]:
