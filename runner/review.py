@@ -76,7 +76,7 @@ def shown(told: Comparison, output: str, code: int) -> str:
         case "html":
             from runner.report import html
 
-            return html.comparison(told)
+            return html.page(told)
         case "diff":
             from runner.report import unified
 

@@ -22,10 +22,19 @@ def line(change: FieldChange, most: int) -> str:
             return f"{path}: − {before}"
         case Touch.REORDERED:
             return f"{path}: reordered"
-        case Touch.CHANGED if before == after and change.before == change.after:
-            return f"{path}: changed, still {after}"  # a secret of the same size
+        case Touch.CHANGED if unseen(change):
+            return f"{path}: changed, still {after}"
         case Touch.CHANGED:
             return f"{path}: {before} → {after}"
+
+
+def unseen(change: FieldChange) -> bool:
+    """Whether it changed, and looks the same: the value of a Secret, of which only the size is shown."""
+    return (
+        change.touch is Touch.CHANGED
+        and type(change.before) is type(change.after)
+        and (change.before == change.after)
+    )
 
 
 def long(change: FieldChange) -> bool:

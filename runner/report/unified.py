@@ -7,7 +7,9 @@ from urllib.parse import quote
 
 from runner.changes import Comparison, ObjectChange
 from runner.model import Action, Manifest, ResourceRef
-from runner.report import clean, difference, manifest
+from runner.report import clean, difference, fields, manifest
+
+_VALUE = 300
 
 
 def comparison(value: Comparison) -> str:
@@ -22,9 +24,11 @@ def _file(change: ObjectChange) -> Iterator[str]:
     hunks = list(difference.unified(before, after))
     new = path(change.kustomization, change.ref)
     old = path(change.moved_from or change.kustomization, change.was or change.ref)
+    # What stands between files is for people: readers of patches pass over it.
     if not hunks:
-        # What stands before the first file is for people: readers of patches pass over it.
         yield f"# {clean.line(str(change.ref))} {change.action}: the same lines on both sides"
+    yield from (f"# {fields.line(each, _VALUE)}" for each in change.fields if fields.unseen(each))
+    if not hunks:
         return
     yield f"--- a/{old}" if before else "--- /dev/null"
     yield f"+++ b/{new}" if after else "+++ /dev/null"

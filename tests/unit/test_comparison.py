@@ -229,7 +229,7 @@ class TestManifest:
         assert pyyaml.safe_load(shown) == value
         assert shown.endswith("\n")
         assert not clean.UNSAFE.search(shown)
-        assert pyyaml.safe_load("\n".join(manifest.lines(value))) == value
+        assert pyyaml.safe_load("\n".join([*manifest.lines(value), ""])) == value
 
     @pytest.mark.parametrize("value", [*AWKWARD, "x" * 10_000, "a\n" * 3])
     def test_awkward_texts_stay_texts(self, value):

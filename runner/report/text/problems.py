@@ -18,7 +18,7 @@ def _problem(problem: Problem) -> str:
     place = subject
     if problem.file:
         place = clean.line(f"{problem.file}:{problem.line}" if problem.line else problem.file)
-    first, *rest = clean.block(problem.message) or [problem.code]
+    first, *rest = clean.block(problem.message) or [clean.line(problem.code)]
     details = [
         subject if problem.file and subject not in problem.message else "",
         f"variable {clean.line(problem.variable)}" if problem.variable else "",
