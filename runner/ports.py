@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from runner.forge import Ancestry, Check, Comment, Pull, Told
 from runner.model import Artifact, Manifest, ResourceRef
 from runner.rendered import ArtifactListing, BuildRequest, Built, ParsedFile
 
@@ -250,6 +251,47 @@ class Memory(Protocol):
     def get(self, key: str) -> bytes | None: ...
 
     def put(self, key: str, value: bytes) -> None: ...
+
+
+class Forge(Protocol):
+    """GitHub, where a run is reported. Whatever goes wrong there is a warning, and no exception.
+
+    Any number of threads may call it; their requests are sent one after the other.
+    """
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What could not be told or asked so far and why, each cause once."""
+
+    def pull(self, number: int) -> Pull | None:
+        """A pull request as it is now; None when that is not known."""
+
+    def pulls(self, commit: str) -> Sequence[Pull]:
+        """The pull requests that a commit came from, as far as is known."""
+
+    def compare(self, base: str, head: str) -> Ancestry:
+        """Where `head` is, seen from `base`."""
+
+    def default_branch(self) -> str:
+        """The repository's default branch, "" when it is not known."""
+
+    def find(self, pull: int, key: str) -> Comment | None:
+        """Our newest comment with this key on a pull request."""
+
+    def comment(self, pull: int, key: str, body: str, *, head: str = "") -> Told:
+        """Make this the body of our one comment with this key.
+
+        With `head` nothing is written once the pull request is at another commit.
+        """
+
+    def check(self, check: Check) -> Told:
+        """Create a check run, or update the one with this id."""
+
+    def status(self, check: Check) -> Told:
+        """The same as a commit status: for tokens that cannot create check runs."""
+
+    def cancel(self) -> None:
+        """Never wait again: the run is being interrupted."""
 
 
 class Clock(Protocol):
