@@ -203,7 +203,7 @@ def diff(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
     chosen = options(**given, cache=None if unkept else kept or review.cache())
     told = review.diff(chosen, base)
     code = review.exit_code(told, differences=differences)
-    _print(review.shown(told, output, code))
+    _show(told, review.shown(told, output, code) if output != "text" else "")
     return code
 
 
@@ -232,11 +232,11 @@ def plan(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
     output, differences, base, out = (given.pop(name) for name in ("output", "exit_code", "base", "out"))
     kept, unkept = given.pop("cache_dir"), given.pop("no_cache")
     chosen = options(**given, cache=None if unkept else kept or review.cache(), dry_run=True)
-    told, intent = review.foresee(chosen, base)
+    told, made = review.foresee(chosen, base)
     if out is not None:
-        review.write_plan(told, intent, out)
+        review.write_plan(told, made, out)
     code = review.exit_code(told, differences=differences)
-    _print(review.shown(told, output, code))
+    _show(told, review.shown(told, output, code, made) if output != "text" else "")
     return code
 
 
@@ -297,6 +297,18 @@ def _print(result: str) -> None:
 
     sys.stdout.write(fit(result if result.endswith("\n") else f"{result}\n", sys.stdout.encoding))
     sys.stdout.flush()
+
+
+def _show(told: Any, made: str) -> None:  # noqa: ANN401 -- a Comparison; its module is not for --help
+    """Print a comparison in the form that was made of it; as text, in colours on a terminal."""
+    from runner.report import text
+
+    if made or not sys.stdout.isatty():
+        _print(made or text.comparison(told))
+        return
+    from rich.console import Console
+
+    Console(highlight=False).print(text.coloured(told), soft_wrap=True, end="")
 
 
 def _explain(exc: RunnerError) -> None:

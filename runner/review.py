@@ -62,13 +62,13 @@ def foresee(chosen: Options, base: str) -> tuple[Comparison, Intent]:
         return live.told(session, deployed, between, foreseen), planned.intent(session, foreseen)
 
 
-def shown(told: Comparison, output: str, code: int) -> str:
-    """A comparison in one of its forms; each is loaded when it is asked for."""
+def shown(told: Comparison, output: str, code: int, made: Intent | None = None) -> str:
+    """A comparison in one of its forms, as JSON with the plan; each is loaded when it is asked for."""
     match output:
         case "json":
             from runner.report import json
 
-            return json.diff(told, code)
+            return json.plan(told, made, code) if made is not None else json.diff(told, code)
         case "markdown":
             from runner.report import comment
 

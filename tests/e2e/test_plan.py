@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
+import runner.report
 from tests.e2e.harness import Bench, config_map, deployment, kustomization
+
+SCHEMA = Path(runner.report.__file__).parent / "schemas/plan.json"
 
 pytestmark = pytest.mark.cluster
 
@@ -87,10 +91,8 @@ def test_what_a_plan_says_is_what_the_deploy_does(fleet: Bench, tmp_path: Path):
 def test_the_file_holds_what_the_view_says_and_the_steps(fleet: Bench, tmp_path: Path):
     plan = planned(fleet, tmp_path / "plan.json")
     file = json.loads((tmp_path / "plan.json").read_text())
-    assert file["schema"] == "kustodian/plan/v1"
-    assert {key: file[key] for key in plan if key != "schema"} == {
-        key: value for key, value in plan.items() if key != "schema"
-    }
+    assert file == plan
+    jsonschema.validate(file, json.loads(SCHEMA.read_text()))
     assert [step["name"] for step in file["steps"]] == ["fleet", "app", "web"]
 
 
