@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
-from runner.errors import ClusterError, GuardError, Superseded
+from runner.errors import ClusterError, GuardError, NotThisBranch, Superseded
 from runner.model import FLUX, Manifest, ResourceRef, State
 from runner.ports import Cluster
 from runner.state import Deployment, Record
@@ -47,6 +47,35 @@ def no_live_controller(cluster: Cluster, root: str, wanted: Iterable[str]) -> No
         hint=f"let one of them do it: suspend {root} (`flux suspend kustomization`), or scale the controller "
         "to zero.",
     )
+
+
+def right_branch(ref: str, branches: Collection[str], source: Manifest | None, default: str) -> None:
+    """Make sure that a workflow runs for what the cluster is deployed from; "" is not asked.
+
+    Raises:
+        NotThisBranch: it is another branch, or a tag.
+    """
+    if not ref:
+        return
+    wanted = ((source or {}).get("spec") or {}).get("ref") or {}
+    if branches:
+        allowed, why = {f"refs/heads/{name}" for name in branches}, "the input `branches` names"
+    elif wanted.get("name"):
+        allowed, why = {str(wanted["name"])}, "the root's source names"
+    elif wanted.get("tag"):
+        allowed, why = {f"refs/tags/{wanted['tag']}"}, "the root's source names"
+    elif wanted.get("branch"):
+        allowed, why = {f"refs/heads/{wanted['branch']}"}, "the root's source names"
+    elif default:
+        allowed, why = {f"refs/heads/{default}"}, "the default branch is"
+    else:
+        return
+    if ref not in allowed:
+        names = ", ".join(sorted(name.removeprefix("refs/heads/") for name in allowed))
+        raise NotThisBranch(
+            f"{ref.removeprefix('refs/heads/')} is not deployed to this cluster: {why} {names}",
+            hint="the input `branches` chooses others.",
+        )
 
 
 def not_superseded(

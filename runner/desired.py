@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runner import discover
@@ -132,8 +132,10 @@ class NoEntry(UsageError):
     """The revision has no such directory."""
 
 
-def at(options: Options, clients: Clients, recall: Recall | None = None) -> Desired:
+def at(options: Options, clients: Clients, recall: Recall | None = None, tree: str = "") -> Desired:
     """Read the checkout at the revision that is asked for; `recall` holds what was rendered before.
+
+    With `tree` its files count instead of the commit's: what a merge would make of it.
 
     Raises:
         NoEntry: the entry does not exist.
@@ -146,12 +148,14 @@ def at(options: Options, clients: Clients, recall: Recall | None = None) -> Desi
     checkout = Checkout(
         clients.repository,
         clients.builder,
-        "" if options.worktree else commit,
+        "" if options.worktree else tree or commit,
         root.source,
         clients.directory,
         recall.memory if recall is not None else None,
     )
     artifact = checkout.packed()
+    if tree:
+        artifact = replace(artifact, revision=clients.repository.revision(commit))
     there = artifact.content.is_directory(entry) if artifact.content else (artifact.root / entry).is_dir()
     if not there:
         raise NoEntry(

@@ -8,6 +8,7 @@
     ├── ClusterError       4   the API server cannot be reached, or refuses
     │   ├── Refused        4   it answered with an error; `code` and `reason` say which
     │   └── NotServed      4   it does not serve this kind
+    ├── NotThisBranch      0   the cluster is deployed from another branch; the action alone asks
     ├── GuardError         6   a guard stopped the run before it could do harm
     └── LockError          7   another run holds the lock
         ├── LockLost       7   another run took the lock from this one
@@ -117,6 +118,12 @@ class LockLost(LockError):
 
 class Superseded(LockError):
     """A newer commit is deployed, or being deployed: this run has nothing to add."""
+
+
+class NotThisBranch(RunnerError):
+    """The cluster is deployed from another branch: there is nothing to do."""
+
+    exit_code = ExitCode.DONE
 
 
 class Interrupted(RunnerError):

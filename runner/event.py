@@ -13,6 +13,9 @@ from runner.errors import UsageError
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
+WITH_PAYLOAD = frozenset({"push", "pull_request", "merge_group", "workflow_dispatch"})
+
+
 class Mode(enum.Enum):
     """What an event asks for."""
 
@@ -45,6 +48,8 @@ def decide(event: str, payload: Mapping[str, Any], *, dry_run: bool) -> tuple[Mo
             return Mode.NOTHING, f"{payload.get('ref', 'a ref')} was deleted: nothing is deployed or pruned"
         case "push" | "workflow_dispatch":
             return wanted, ""
+        case "pull_request" if payload.get("action") == "closed":
+            return Mode.NOTHING, "the pull request is closed: there is nothing to preview"
         case "pull_request" | "merge_group":
             return Mode.PREVIEW, f"{event}: this is a preview, nothing is written"
         case "pull_request_target":
@@ -84,6 +89,28 @@ def sides(event: str, payload: Mapping[str, Any], head_parents: Sequence[str], h
                 f"event {event} has no base to compare with",
                 hint="pull_request and merge_group have one; elsewhere the base has to be named.",
             )
+
+
+def default_branch(payload: Mapping[str, Any]) -> str:
+    """The repository's default branch, "" when the event does not say."""
+    repository = payload.get("repository")
+    found = repository.get("default_branch") if isinstance(repository, Mapping) else None
+    return found if isinstance(found, str) else ""
+
+
+def shown_commit(payload: Mapping[str, Any]) -> str:
+    """The commit that a pull request shows checks of; "" for any other event."""
+    change = payload.get("pull_request")
+    head = change.get("head") if isinstance(change, Mapping) else None
+    found = head.get("sha") if isinstance(head, Mapping) else None
+    return found if isinstance(found, str) and _HASH.fullmatch(found) else ""
+
+
+def pull_number(payload: Mapping[str, Any]) -> int:
+    """The pull request that an event is about; 0 when it is about none."""
+    change = payload.get("pull_request")
+    number = change.get("number") if isinstance(change, Mapping) else None
+    return number if isinstance(number, int) else 0
 
 
 def _commit(event: str, payload: Mapping[str, Any], *path: str) -> str:

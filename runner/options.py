@@ -48,6 +48,9 @@ class Options:
     values: tuple[Path, ...] = ()  # stand-ins for ConfigMaps and Secrets that only the cluster has
     cache: Path | None = None  # where renderings are kept for the next preview; a deploy never asks it
     plan: Intent | None = None  # a deploy does exactly that, or nothing
+    ref: str = ""  # what a workflow runs for, refs/heads/main; "" is not asked
+    branches: frozenset[str] = frozenset()  # that deploy; empty: the one that the root's source names
+    default_branch: str = ""  # deploys where the root's source names none
     takeover: bool = False
     allow_older: bool = False
     install_flux: bool = False

@@ -11,7 +11,7 @@ from runner.desired import Desired
 from runner.errors import UsageError
 from runner.fleet import Fleet, Unit
 from runner.inventory import Entry
-from runner.model import Held, ResourceRef
+from runner.model import Held, Manifest, ResourceRef
 from runner.ports import Cluster
 from runner.rendered import Problem
 from runner.session import Lock, Session
@@ -47,6 +47,9 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
     _admit(source, store, cluster)
     ours = _ours(source, store.records)
     fleet = _fleet(source, cluster, ours)
+    root = fleet.units[fleet.root].kustomization
+    origin = _object(fleet, root.source.ref)
+    admission.right_branch(options.ref, options.branches, origin, options.default_branch)
     if missing := sorted(options.names - fleet.units.keys()):
         raise UsageError(
             f"there is no Kustomization {', '.join(missing)} in {options.entry}",
@@ -80,6 +83,12 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
     made.held_prunes = _held(made, ours)
     made.warnings.extend([*source.artifact.warnings, *_left_alone(made, ours)])
     return made
+
+
+def _object(fleet: Fleet, ref: ResourceRef) -> Manifest | None:
+    """A desired object by its name, None when nobody renders it."""
+    found = (each for unit in fleet for each in unit.objects if ResourceRef.of(each) == ref)
+    return next(found, None)
 
 
 def _admit(source: Desired, store: Store, cluster: Cluster) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -21,6 +21,15 @@ from runner.render import Recall
 from runner.session import Session
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is looked at: a base, and a head that may be merged onto it first."""
+
+    base: str  # a commit; "" for nothing at all
+    head: str
+    tree: str = ""  # of the merge
+
+
 def diff(chosen: Options, base: str) -> Comparison:
     """What differs between a base and the chosen revision of the entry, without a cluster.
 
@@ -30,8 +39,18 @@ def diff(chosen: Options, base: str) -> Comparison:
     """
     with clients(chosen, sys.stderr, with_cluster=False) as world:
         head = world.repository.resolve(chosen.revision)
-        revisions = _revisions(chosen, world, _base(world, base, head), head)
-        return difference.compare(chosen, revisions)
+        return between(chosen, world, Change(_base(world, base, head), head))
+
+
+def between(chosen: Options, world: Clients, change: Change) -> Comparison:
+    """See `diff`."""
+    recall = _recall(world)
+    before = _before(chosen, world, change.base, recall)
+    after = _side(replace(chosen, revision=change.head), world, "head", recall, change.tree)
+    if before is None and after is None:
+        raise _no_entry(chosen, base=change.base, head=change.head)
+    paths = world.repository.changed(change.base, change.tree or change.head)
+    return difference.compare(chosen, difference.Revisions(before, after, paths))
 
 
 def foresee(chosen: Options, base: str) -> tuple[Comparison, Intent]:
@@ -44,22 +63,27 @@ def foresee(chosen: Options, base: str) -> tuple[Comparison, Intent]:
         GuardError, LockError, UsageError, RenderError: the deploy would be refused for the same reason.
     """
     with clients(chosen, sys.stderr, with_cluster=True) as world:
-        cluster = world.reachable()
-        recall = Recall(world.memory) if world.memory is not None else None
-        head = _side(chosen, world, "head", recall)
-        if head is None:
-            raise _no_entry(chosen, head=chosen.revision)
-        session = planning.session(head, cluster, planning.lock(head))
-        since = world.repository.ensure(base) if base else _deployed(session, world)
-        before = (
-            _side(replace(chosen, revision=since, worktree=False), world, "base", recall) if since else None
-        )
-        revisions = difference.Revisions(before, head, world.repository.changed(since, head.commit))
-        fleet = difference.base_fleet(chosen, before, cluster)
-        between = difference.between(chosen, revisions, fleet, Fleet(session.fleet.root, session.units))
-        foreseen = preview.foresee(session, reduced=True)
-        deployed = fleet if isinstance(fleet, Fleet) else None
-        return live.told(session, deployed, between, foreseen), planned.intent(session, foreseen)
+        since = world.repository.ensure(base) if base else None
+        return against(chosen, world, since)
+
+
+def against(chosen: Options, world: Clients, base: str | None, tree: str = "") -> tuple[Comparison, Intent]:
+    """See `foresee`; without a base, what the cluster has on record is it."""
+    cluster = world.reachable()
+    recall = _recall(world)
+    head = _side(chosen, world, "head", recall, tree)
+    if head is None:
+        raise _no_entry(chosen, head=chosen.revision)
+    session = planning.session(head, cluster, planning.lock(head))
+    since = _deployed(session, world) if base is None else base
+    before = _before(chosen, world, since, recall)
+    paths = world.repository.changed(since, tree or head.commit)
+    fleet = difference.base_fleet(chosen, before, cluster)
+    revisions = difference.Revisions(before, head, paths)
+    told = difference.between(chosen, revisions, fleet, Fleet(session.fleet.root, session.units))
+    foreseen = preview.foresee(session, reduced=True)
+    deployed = fleet if isinstance(fleet, Fleet) else None
+    return live.told(session, deployed, told, foreseen), planned.intent(session, foreseen)
 
 
 def shown(told: Comparison, output: str, code: int, made: Intent | None = None) -> str:
@@ -169,13 +193,14 @@ def _deployed(session: Session, world: Clients) -> str:
     return world.repository.ensure(root.deployment.commit)
 
 
-def _revisions(chosen: Options, world: Clients, base: str, head: str) -> difference.Revisions:
-    recall = Recall(world.memory) if world.memory is not None else None
-    before = _side(replace(chosen, revision=base, worktree=False), world, "base", recall)
-    after = _side(replace(chosen, revision=head), world, "head", recall)
-    if before is None and after is None:
-        raise _no_entry(chosen, base=base, head=head)
-    return difference.Revisions(before, after, world.repository.changed(base, head))
+def _recall(world: Clients) -> Recall | None:
+    return Recall(world.memory) if world.memory is not None else None
+
+
+def _before(chosen: Options, world: Clients, commit: str, recall: Recall | None) -> Desired | None:
+    if not commit:
+        return None
+    return _side(replace(chosen, revision=commit, worktree=False), world, "base", recall)
 
 
 def _no_entry(chosen: Options, **revisions: str) -> UsageError:
@@ -186,10 +211,12 @@ def _no_entry(chosen: Options, **revisions: str) -> UsageError:
     )
 
 
-def _side(options: Options, world: Clients, name: str, recall: Recall | None) -> Desired | None:
+def _side(
+    options: Options, world: Clients, name: str, recall: Recall | None, tree: str = ""
+) -> Desired | None:
     directory = world.directory / name
     directory.mkdir()
     try:
-        return at(options, replace(world, directory=directory), recall)
+        return at(options, replace(world, directory=directory), recall, tree)
     except NoEntry:
         return None

@@ -29,9 +29,12 @@ _ACTIONS = (
 )
 
 
-def reconcile(result: Run) -> str:
-    """Markdown of less than `LIMIT` bytes: whole rows and blocks; what is left out is counted."""
-    share = (LIMIT - 10_000) // 4
+def reconcile(result: Run, limit: int = LIMIT) -> str:
+    """Markdown of less than `limit` bytes: whole rows and blocks; what is left out is counted.
+
+    The limit is 20,000 or more.
+    """
+    share = (limit - 10_000) // 4
     outcomes = _ordered(result)
     failures = [outcome for outcome in outcomes if outcome.state is State.FAILED]
     held = sorted(result.held, key=lambda each: each.kustomization)

@@ -94,9 +94,21 @@ def ended(environment):
     return code, stdout.getvalue(), progress.getvalue(), written
 
 
+def unquoted(lines):
+    """The lines of a log without the pair of commands around foreign text."""
+    found = list(lines)
+    begins = [number for number, line in enumerate(found) if line.startswith("::stop-commands::")]
+    for begin in reversed(begins):
+        end = found.index(f"::{found[begin].removeprefix('::stop-commands::')}::")
+        found[begin : end + 1] = found[begin + 1 : end]
+    return found
+
+
 class TestMetadata:
     def test_inputs_and_their_defaults_are_the_codes(self):
         documented = {name: spec.get("default", "") for name, spec in METADATA["inputs"].items()}
+        assert documented["token"] == "${{ github.token }}"
+        documented["token"] = ""
 
         assert documented == dict(action.INPUTS)
         assert list(documented) == list(action.INPUTS)
@@ -109,7 +121,7 @@ class TestMetadata:
     def test_everything_is_described_and_restates_its_default(self):
         for name, spec in (METADATA["inputs"] | METADATA["outputs"]).items():
             assert spec["description"].endswith("."), name
-            if default := spec.get("default"):
+            if (default := spec.get("default")) and name != "token":
                 assert f"`{default}`" in spec["description"], name
 
     def test_the_marketplace_takes_it(self):
@@ -186,9 +198,11 @@ class TestInputs:
     def test_every_option_of_a_run_has_an_input(self):
         """But for those that a workflow has no use for."""
         left_out = {"repo", "revision", "worktree", "namespace", "read_secrets", "lease_duration", "values"}
-        left_out |= {"cache", "plan"}
+        left_out |= {"cache", "plan", "ref", "default_branch"}
+        others = {"mode", "server", "ca", "bearer_token", "token", "comment", "checks", "statuses"}
+        others |= {"annotations", "fail_on", "values", "read_secrets", "plan", "cache_dir", "working_directory"}
 
-        offered = {name.replace("-", "_") for name in action.INPUTS} - {"working_directory"}
+        offered = {name.replace("-", "_") for name in action.INPUTS} - others
         assert offered == {field.name for field in fields(Options)} - left_out
 
 
@@ -278,7 +292,8 @@ class TestEvents:
 class TestOutcome:
     def test_outputs_count_what_happened(self):
         assert action.outputs(Ending(1, RUN)) == {
-            "changed": "true", "applied": "3", "pruned": "1", "failed": "2", "revision": RUN.revision
+            "changed": "true", "affected": "2", "applied": "3", "pruned": "1", "failed": "2",
+            "revision": RUN.revision, "plan-path": "", "report-path": "", "comment-url": "",
         }  # fmt: skip
 
     def test_outputs_stay_on_their_lines(self):
@@ -291,7 +306,9 @@ class TestOutcome:
         code, stdout, _, written = ended(environment | {variable: "", "INPUT_KUBECONFIG": KUBECONFIG})
 
         assert code == ExitCode.WRONG_INPUT
-        assert written == {"changed": "false", "applied": "0", "pruned": "0", "failed": "0", "revision": ""}
+        counts = dict.fromkeys(("affected", "applied", "pruned", "failed"), "0")
+        paths = dict.fromkeys(("revision", "plan-path", "report-path", "comment-url"), "")
+        assert written == {"changed": "false", **counts, **paths}
         assert stdout.startswith("::error::")
         assert "✗" in Path(environment["GITHUB_STEP_SUMMARY"]).read_text()
         assert "very-secret-token" not in stdout
@@ -302,7 +319,7 @@ class TestOutcome:
         code, stdout, _, written = ended(environment)
 
         assert (code, written) == (1, action.outputs(Ending(1, RUN)))
-        assert stdout.splitlines() == list(action.log(Ending(1, RUN)))
+        assert unquoted(stdout.splitlines()) == unquoted(action.log(Ending(1, RUN)))
         assert Path(environment["GITHUB_STEP_SUMMARY"]).read_text() == summary.reconcile(RUN)
 
     def test_files_that_cannot_be_written_change_nothing_but_are_told(self, environment, tmp_path):
@@ -335,7 +352,7 @@ class TestOutcome:
 
 class TestLog:
     def test_the_error_is_one_line_that_says_why(self):
-        (error,) = [line for line in action.log(Ending(1, RUN)) if line.startswith("::")]
+        (error,) = [line for line in unquoted(action.log(Ending(1, RUN))) if line.startswith("::")]
 
         assert error.startswith("::error::flux-system/apps: Deployment/grades/api is not ready BackOff")
 
@@ -354,7 +371,7 @@ class TestLog:
         run = replace(RUN, outcomes=(outcome,), held=(), entry=HOSTILE, server=HOSTILE, warnings=(HOSTILE,))
 
         for ending in (Ending(1, run), Ending(2, error=HOSTILE, hint=HOSTILE)):
-            lines = list(action.log(ending))
+            lines = unquoted(action.log(ending))
             commands = [line for line in lines if line.lstrip().startswith("::")]
             assert len(commands) == 1
             assert "%250A" in commands[0]

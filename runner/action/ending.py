@@ -1,0 +1,151 @@
+"""How the action ended, as outputs and as the log says it."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from runner.changes import Comparison
+from runner.errors import ExitCode
+from runner.forge import Annotation, Level
+from runner.intent import Intent
+from runner.model import Action, Run
+from runner.report import clean, summary, text
+
+OUTPUTS = (
+    "changed",
+    "affected",
+    "applied",
+    "pruned",
+    "failed",
+    "revision",
+    "plan-path",
+    "report-path",
+    "comment-url",
+)
+
+_APPLIED = (Action.CREATED, Action.CONFIGURED, Action.MOVED)
+_MOST_ANNOTATIONS = 10
+"""GitHub shows as many of a step, and drops the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """With a run, with a comparison, with an error before there was either, or with nothing to do."""
+
+    code: int
+    run: Run | None = None
+    comparison: Comparison | None = None
+    plan: Intent | None = None
+    error: str = ""
+    hint: str = ""
+    note: str = ""
+    findings: tuple[str, ...] = ()  # of `fail-on`, that were met
+    annotations: tuple[Annotation, ...] = ()
+    warnings: tuple[str, ...] = ()  # about the reports
+    plan_path: str = ""
+    report_path: str = ""
+    comment_url: str = ""
+
+
+def outputs(ending: Ending) -> dict[str, str]:
+    """Small and on one line each; a preview's say what would happen."""
+    actions: Counter[Action] = Counter()
+    affected, failed, revision = 0, 0, ""
+    if run := ending.run:
+        actions.update(change.action for outcome in run.outcomes for change in outcome.changes)
+        affected = sum(any(c.action.writes for c in outcome.changes) for outcome in run.outcomes)
+        failed = sum(not outcome.ok for outcome in run.outcomes)
+        revision = run.revision
+    elif told := ending.comparison:
+        actions.update(change.action for change in told.changes)
+        affected = len(told.affected)
+        failed = len({fault.kustomization for fault in told.faults if fault.side != "base"})
+        revision = told.head
+    values = (
+        str(any(action.writes for action in actions)).lower(),
+        str(affected),
+        str(sum(actions[action] for action in _APPLIED)),
+        str(actions[Action.DELETED]),
+        str(failed),
+        clean.line(revision),
+        ending.plan_path,
+        ending.report_path,
+        clean.line(ending.comment_url),
+    )
+    return dict(zip(OUTPUTS, values, strict=True))
+
+
+def log(ending: Ending) -> Iterator[str]:
+    """The result, and what went wrong as the one line that GitHub shows above the log."""
+    if ending.run:
+        yield from quoted(text.reconcile(ending.run).splitlines())
+    if ending.comparison:
+        yield from quoted(text.comparison(ending.comparison).splitlines())
+    yield from (annotated(each) for each in ending.annotations[:_MOST_ANNOTATIONS])
+    yield from (f"::warning::{escaped(clean.line(each, summary.MESSAGE))}" for each in ending.warnings)
+    if told := verdict(ending):
+        yield f"::error::{escaped(clean.line(told, summary.MESSAGE))}"
+        first, *rest = clean.block(told) or [""]
+        yield from (f"  {line}" for line in (first, *rest) if rest)
+    if ending.hint:
+        yield f"hint: {clean.line(ending.hint, summary.MESSAGE)}"
+
+
+def verdict(ending: Ending) -> str:
+    """Why this is no success; "" when it is one."""
+    if ending.error or not ending.code:
+        return ending.error
+    if ending.run:
+        return summary.verdict(ending.run, ending.code)
+    return f"fail-on: {', '.join(ending.findings)}" if ending.findings else f"exit code {ending.code}"
+
+
+def quoted(lines: Iterable[str]) -> Iterator[str]:
+    """Lines in which the runner obeys no command, whoever wrote them."""
+    word = secrets.token_hex(16)
+    yield f"::stop-commands::{word}"
+    yield from lines
+    yield f"::{word}::"
+
+
+def annotated(each: Annotation) -> str:
+    command = {Level.FAILURE: "error", Level.WARNING: "warning", Level.NOTICE: "notice"}[each.level]
+    place = ",".join(f"{key}={_property(value)}" for key, value in _place(each) if value)
+    return f"::{command} {place}::{escaped(clean.line(each.message, summary.MESSAGE))}"
+
+
+def _place(each: Annotation) -> Sequence[tuple[str, str]]:
+    return ("file", each.path), ("line", str(each.line)), ("title", clean.line(each.title))
+
+
+def escaped(message: str) -> str:
+    return message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(value: str) -> str:
+    return escaped(value).replace(":", "%3A").replace(",", "%2C")
+
+
+def failed_findings(told: Comparison, wanted: Iterable[str]) -> tuple[str, ...]:
+    """Which of `fail-on` a comparison meets."""
+    severities = {signal.severity for signal in told.signals}
+    met = {
+        "error": any(fault.side != "base" for fault in told.faults),
+        "blocker": "blocker" in severities or bool(told.held),
+        "caution": bool(severities & {"caution", "blocker"}),
+        "deletion": any(change.action is Action.DELETED for change in told.changes),
+        "change": told.differs,
+    }
+    return tuple(name for name in met if met[name] and name in wanted)
+
+
+def compared(ending: Ending, wanted: Iterable[str]) -> Ending:
+    """The ending of a preview, with its exit code."""
+    if ending.comparison is None:
+        return ending
+    findings = failed_findings(ending.comparison, wanted)
+    code = ExitCode.FAILED if "error" in findings else ExitCode.DIFFERENCES if findings else ExitCode.DONE
+    return replace(ending, code=int(code), findings=findings)

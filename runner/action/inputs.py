@@ -1,0 +1,226 @@
+"""The action's inputs, read strictly: one error that names the input, and never quotes a secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.commands import parse_prune_limit
+from runner.discover.duration import seconds
+from runner.errors import UsageError
+from runner.options import ROOT, Options, Precedence, PruneLimit
+
+INPUTS: Mapping[str, str] = {
+    "entry": "",
+    "mode": "auto",
+    "root": ROOT,
+    "names": "",
+    "branches": "",
+    "kubeconfig": "",
+    "server": "",
+    "ca": "",
+    "bearer-token": "",
+    "context": "",
+    "token": "",
+    "working-directory": ".",
+    "dry-run": "false",
+    "comment": "changes",
+    "checks": "none",
+    "statuses": "none",
+    "annotations": "true",
+    "fail-on": "error",
+    "values": "",
+    "read-secrets": "false",
+    "plan": "",
+    "cache-dir": "",
+    "substitute-precedence": "inline",
+    "prune-limit": "10,20%",
+    "approve": "",
+    "takeover": "false",
+    "allow-older": "false",
+    "install-flux": "false",
+    "max-parallel": "16",
+    "lock-timeout": "10m",
+}
+"""Every input with its default, as action.yml has them; the token's is the job's own."""
+
+MODES = ("auto", "reconcile", "diff")
+FINDINGS = ("error", "blocker", "caution", "deletion", "change")
+WHEN = ("changes", "always", "never")
+SCOPES = ("none", "cluster", "kustomizations")
+
+_WORDS = {
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_MOST_PARALLEL = 1000
+_LABEL = r"[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?"
+_NAME = re.compile(rf"(?:{_LABEL}/)?{_LABEL}")
+_DIGEST = re.compile(r"[0-9a-f]{8,128}")
+_BRANCH = re.compile(r"[^\s,~^:?*\[\\]+")
+_PATH = re.compile(r".+")
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The inputs as the runner hands them over: INPUT_DRY-RUN, "" when not given."""
+
+    environment: Mapping[str, str]
+
+    def text(self, name: str) -> str:
+        return self.environment.get(f"INPUT_{name.upper()}", "").strip() or INPUTS[name]
+
+    def flag(self, name: str) -> bool:
+        given = self.text(name)
+        if given not in _WORDS:
+            raise wrong(name, f"{given!r} is neither true nor false")
+        return _WORDS[given]
+
+    def many(self, name: str, pattern: re.Pattern[str], what: str) -> frozenset[str]:
+        """Parts between commas or line ends."""
+        parts = [part for raw in re.split(r"[,\n]", self.text(name)) if (part := raw.strip())]
+        for part in parts:
+            if not pattern.fullmatch(part):
+                raise wrong(name, f"{part!r} is no {what}")
+        return frozenset(parts)
+
+    def one_of(self, name: str, choices: Sequence[str]) -> str:
+        if (given := self.text(name)) not in choices:
+            raise wrong(name, f"{given!r} is none of {', '.join(choices)}")
+        return given
+
+    def some_of(self, name: str, choices: Sequence[str]) -> frozenset[str]:
+        """Parts between commas or line ends; `none` stands for nothing."""
+        given = self.many(name, _PATH, "choice") - {"none"}
+        if unknown := sorted(given - set(choices)):
+            raise wrong(name, f"{unknown[0]!r} is none of {', '.join(('none', *choices))}")
+        return given
+
+    def number(self, name: str, most: int) -> int:
+        given = self.text(name)
+        if not re.fullmatch(r"[0-9]{1,9}", given) or not 1 <= int(given) <= most:
+            raise wrong(name, f"{given!r} is no number from 1 to {most:,}")
+        return int(given)
+
+    def seconds(self, name: str) -> float:
+        try:
+            return seconds(self.text(name))
+        except ValueError as exc:
+            raise wrong(name, str(exc)) from exc
+
+    def precedence(self, name: str) -> Precedence:
+        given = self.text(name)
+        if given not in list(Precedence):
+            raise wrong(name, f"{given!r} is neither inline nor from")
+        return Precedence(given)
+
+    def limit(self, name: str) -> PruneLimit:
+        try:
+            return parse_prune_limit(self.text(name))
+        except UsageError as exc:
+            raise wrong(name, f"{self.text(name)!r} is not OBJECTS,PERCENT%", hint=exc.hint) from exc
+
+    def workspace(self) -> Path:
+        if not (workspace := self.environment.get("GITHUB_WORKSPACE", "")):
+            raise UsageError(
+                "GITHUB_WORKSPACE is not set: this is no step of a GitHub workflow",
+                hint="`kustodian reconcile` is the command for everywhere else.",
+            )
+        return Path(workspace)
+
+    def directory(self, name: str) -> Path:
+        """A directory of the workspace."""
+        workspace = self.workspace().resolve()
+        found = (workspace / self.text(name)).resolve()
+        if not found.is_relative_to(workspace) or not found.is_dir():
+            raise wrong(name, f"{self.text(name)!r} is no directory in the workspace")
+        return found
+
+    def files(self, name: str) -> tuple[Path, ...]:
+        """Files of the checkout, one on a line or between commas."""
+        directory = self.directory("working-directory").resolve()
+        found = []
+        for part in re.split(r"[,\n]", self.text(name)):
+            if not part.strip():
+                continue
+            path = (directory / part.strip()).resolve()
+            if not path.is_relative_to(self.workspace().resolve()) or not path.is_file():
+                raise wrong(name, f"{part.strip()!r} is no file in the workspace")
+            found.append(path)
+        return tuple(found)
+
+    def file(self, name: str) -> Path | None:
+        """A file of the workspace or of the job's temporary directory; None when none is given."""
+        if not (given := self.text(name)):
+            return None
+        places = [place.resolve() for place in (self.workspace(), self.temporary()) if place is not None]
+        for place in places:
+            path = (place / given).resolve()
+            if path.is_relative_to(place) and path.is_file():
+                return path
+        raise wrong(name, f"{given!r} is no file in GITHUB_WORKSPACE or RUNNER_TEMP")
+
+    def cache(self) -> Path | None:
+        """Where renderings are kept from run to run; in the workspace or the job's temporary directory."""
+        given = self.text("cache-dir")
+        if not given:
+            return None
+        places = [place.resolve() for place in (self.workspace(), self.temporary()) if place is not None]
+        path = (places[0] / given).resolve()
+        if not any(path.is_relative_to(place) for place in places):
+            raise wrong("cache-dir", f"{given!r} is neither in GITHUB_WORKSPACE nor in RUNNER_TEMP")
+        return path
+
+    def temporary(self) -> Path | None:
+        """The job's temporary directory; later steps find there what is left in it."""
+        given = self.environment.get("RUNNER_TEMP", "")
+        return Path(given) if given else None
+
+    @property
+    def has_cluster(self) -> bool:
+        """Whether anything says how to reach a cluster."""
+        given = any(self.text(name) for name in ("kubeconfig", "server"))
+        return given or bool(self.environment.keys() & {"KUBECONFIG", "KUBERNETES_SERVICE_HOST"})
+
+
+def wrong(name: str, problem: str, *, hint: str = "") -> UsageError:
+    return UsageError(f"input {name}: {problem}", hint=hint)
+
+
+def options(inputs: Inputs, *, kubeconfig: str, dry_run: bool) -> Options:
+    """Every input that is a choice of the run; the kubeconfig is a file by now. Raises UsageError."""
+    root, entry = inputs.text("root"), inputs.text("entry")
+    if not entry:
+        raise wrong(
+            "entry", "it is required", hint="the directory a cluster starts from: clusters/production."
+        )
+    if "/" not in root or not _NAME.fullmatch(root):
+        raise wrong("root", f"{root!r} is not NAMESPACE/NAME")
+    own = root.partition("/")[0]
+    names = inputs.many("names", _NAME, "Kustomization's NAME or NAMESPACE/NAME")
+    values = inputs.files("values")
+    if values and not dry_run:
+        raise wrong("values", "it is for previews", hint="a deploy takes its values from the cluster.")
+    return Options(
+        repo=inputs.directory("working-directory"),
+        entry=entry,
+        root=root,
+        names=frozenset(name if "/" in name else f"{own}/{name}" for name in names),
+        kubeconfig=kubeconfig,
+        context=inputs.text("context"),
+        dry_run=dry_run,
+        read_secrets=inputs.flag("read-secrets"),
+        substitute_precedence=inputs.precedence("substitute-precedence"),
+        values=values,
+        cache=inputs.cache() if dry_run else None,
+        branches=inputs.many("branches", _BRANCH, "branch"),
+        takeover=inputs.flag("takeover"),
+        allow_older=inputs.flag("allow-older"),
+        install_flux=inputs.flag("install-flux"),
+        prune_limit=inputs.limit("prune-limit"),
+        approve=inputs.many("approve", _DIGEST, "digest that a guard printed"),
+        max_parallel=inputs.number("max-parallel", _MOST_PARALLEL),
+        lock_timeout=inputs.seconds("lock-timeout"),
+    )

@@ -1,0 +1,100 @@
+"""What the action does: deploy, or show what a deploy would do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TextIO
+
+from runner import event, pipeline, review
+from runner.action import ending, telling
+from runner.action.ending import Ending
+from runner.action.inputs import FINDINGS, Inputs, options
+from runner.action.kubeconfig import kubeconfig, secrets
+from runner.action.telling import Reporter
+from runner.assembly import clients
+from runner.commands import exit_code
+from runner.desired import Clients
+from runner.errors import ExitCode, NotThisBranch
+from runner.report import clean
+
+
+def deploy(inputs: Inputs, payload: Mapping[str, Any], reporter: Reporter, progress: TextIO) -> Ending:
+    """Reconcile; GitHub is told at the start here, and at the end by whoever called."""
+    with kubeconfig(inputs) as path:
+        _mask(path, progress)
+        chosen = replace(
+            options(inputs, kubeconfig=path, dry_run=False),
+            ref=inputs.environment.get("GITHUB_REF", ""),
+            default_branch=event.default_branch(payload),
+        )
+        if plan := inputs.file("plan"):
+            chosen = review.keeping_to(chosen, plan)
+        with clients(chosen, progress, with_cluster=True, live=False) as world:
+            try:
+                reporter.begin(world.repository.resolve(chosen.revision))
+                result = pipeline.reconcile(chosen, world)
+            except NotThisBranch as exc:
+                return Ending(int(ExitCode.DONE), note=exc.message, hint=exc.hint)
+    return Ending(int(exit_code(result)), result)
+
+
+def preview(
+    inputs: Inputs, name: str, payload: Mapping[str, Any], reporter: Reporter, progress: TextIO
+) -> Ending:
+    """Compare, without a cluster when there is nothing to reach one with, and comment."""
+    wanted = inputs.some_of("fail-on", FINDINGS)
+    if inputs.has_cluster:
+        with kubeconfig(inputs) as path:
+            _mask(path, progress)
+            told = _compared(inputs, path, name, payload, reporter, progress)
+    else:
+        told = _compared(inputs, None, name, payload, reporter, progress)
+    told = ending.compared(told, wanted)
+    if told.comparison is not None and inputs.flag("annotations"):
+        told = replace(told, annotations=tuple(telling.marks(told.comparison)))
+    return reporter.commented(telling.files(inputs, told), event.pull_number(payload))
+
+
+def _compared(
+    inputs: Inputs,
+    path: str | None,
+    name: str,
+    payload: Mapping[str, Any],
+    reporter: Reporter,
+    progress: TextIO,
+) -> Ending:
+    """With `path`, a kubeconfig or "", the cluster counts too."""
+    chosen = options(inputs, kubeconfig=path or "", dry_run=True)
+    with clients(chosen, progress, with_cluster=path is not None, live=False) as world:
+        sides = _sides(world, name, payload)
+        tree = world.repository.merged(sides.base, sides.head) if sides.merge else ""
+        chosen = replace(chosen, revision=sides.head)
+        # A check belongs to the commit that the pull request shows, not to a merge that is made to look at.
+        reporter.begin(event.shown_commit(payload) or sides.head)
+        if path is None:
+            base = sides.base or next(iter(world.repository.parents(sides.head)), "")
+            change = review.Change(base, sides.head, tree)
+            return Ending(0, comparison=review.between(chosen, world, change))
+        # What is merged is newer than what is deployed; its own commit need not be.
+        chosen = replace(chosen, allow_older=True)
+        told, plan = review.against(chosen, world, sides.base or None, tree)
+        return Ending(0, comparison=told, plan=plan)
+
+
+def _sides(world: Clients, name: str, payload: Mapping[str, Any]) -> event.Sides:
+    """The commits of the event, fetched where the clone lacks them; base "" is what the cluster has."""
+    repository = world.repository
+    head = repository.resolve("HEAD")
+    if name not in {"pull_request", "merge_group"}:
+        return event.Sides("", head)
+    sides = event.sides(name, payload, repository.parents(head), head)
+    return replace(sides, base=repository.ensure(sides.base), head=repository.ensure(sides.head))
+
+
+def _mask(path: str, progress: TextIO) -> None:
+    """GitHub hides the secret as a whole; here it learns the parts."""
+    for value in secrets(path):
+        for line in clean.lines(value):
+            if len(line) > 4:  # noqa: PLR2004 -- hiding fewer characters hides the log
+                progress.write(f"::add-mask::{ending.escaped(line)}\n")
