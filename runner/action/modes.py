@@ -35,6 +35,7 @@ def deploy(inputs: Inputs, payload: Mapping[str, Any], reporter: Reporter, progr
                 reporter.begin(world.repository.resolve(chosen.revision))
                 result = pipeline.reconcile(chosen, world)
             except NotThisBranch as exc:
+                progress.write(f"{clean.line(exc.message)}\n")
                 return Ending(int(ExitCode.DONE), note=exc.message, hint=exc.hint)
     return Ending(int(exit_code(result)), result)
 

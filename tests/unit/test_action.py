@@ -200,7 +200,15 @@ class TestInputs:
         left_out = {"repo", "revision", "worktree", "namespace", "read_secrets", "lease_duration", "values"}
         left_out |= {"cache", "plan", "ref", "default_branch"}
         others = {"mode", "server", "ca", "bearer_token", "token", "comment", "checks", "statuses"}
-        others |= {"annotations", "fail_on", "values", "read_secrets", "plan", "cache_dir", "working_directory"}
+        others |= {
+            "annotations",
+            "fail_on",
+            "values",
+            "read_secrets",
+            "plan",
+            "cache_dir",
+            "working_directory",
+        }
 
         offered = {name.replace("-", "_") for name in action.INPUTS} - others
         assert offered == {field.name for field in fields(Options)} - left_out

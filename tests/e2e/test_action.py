@@ -1,0 +1,176 @@
+"""The action that deploys: a real API server, and GitHub over HTTP that hears how it went."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from runner import action
+from tests.e2e.harness import ENTRY, Bench, config_map, kustomization
+from tests.fakes.github import ROBOT, TOKEN, Server
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as running:
+        yield running
+
+
+class Push:
+    """A push to the branch that deploys."""
+
+    def __init__(self, world: Bench, server: Server, directory: Path) -> None:
+        self.world, self.server, self.temp = world, server, directory / "temp"
+        self.temp.mkdir()
+        self.environment = {
+            "GITHUB_EVENT_NAME": "push",
+            "GITHUB_EVENT_PATH": str(self.temp / "event.json"),
+            "GITHUB_WORKSPACE": str(world.repository.path),
+            "GITHUB_OUTPUT": str(self.temp / "output"),
+            "GITHUB_STEP_SUMMARY": str(self.temp / "summary.md"),
+            "GITHUB_REPOSITORY": "acme/fleet",
+            "GITHUB_SERVER_URL": "https://github.example",
+            "GITHUB_API_URL": server.url,
+            "GITHUB_RUN_ID": "42",
+            "GITHUB_REF": "refs/heads/main",
+            "RUNNER_TEMP": str(self.temp),
+            "INPUT_ENTRY": ENTRY,
+            "INPUT_ROOT": world.root,
+            "INPUT_TOKEN": TOKEN,
+            "INPUT_KUBECONFIG": world.kubeconfig.read_text(),
+        }
+
+    @property
+    def marker(self) -> str:
+        return f"<!-- kustodian:{ENTRY} {self.world.root} -->\n"
+
+    def run(self, **environment: str) -> tuple[int, str, dict[str, str]]:
+        """The exit code, the log and the outputs."""
+        self.server.calls.clear()
+        (self.temp / "output").unlink(missing_ok=True)
+        event = {"ref": "refs/heads/main", "repository": {"default_branch": "main"}}
+        (self.temp / "event.json").write_text(json.dumps(event))
+        log = io.StringIO()
+        code = action.run({**self.environment, **environment}, log, log)
+        outputs = dict(line.split("=", 1) for line in (self.temp / "output").read_text().splitlines())
+        return code, log.getvalue(), outputs
+
+
+@pytest.fixture
+def push(world: Bench, server: Server, tmp_path: Path) -> Push:
+    world.repository.write(f"{ENTRY}/app.yaml", kustomization(world, "app", "app"))
+    world.repository.write("app/one.yaml", config_map(world, "one"))
+    commit = world.repository.commit()
+    server.repository.commit(commit)
+    server.repository.pull(7, commit, state="closed", merged_at="2030-01-01T00:00:00Z", commits=(commit,))
+    return Push(world, server, tmp_path)
+
+
+def test_a_deploy_is_told_in_a_check_and_in_the_comment_it_came_from(push: Push):
+    push.server.repository.say(7, f"{push.marker}the preview\n", author=ROBOT)
+
+    code, log, outputs = push.run(INPUT_CHECKS="kustomizations")
+
+    assert code == 0, log
+    assert outputs["changed"] == "true"
+    assert "one" in push.world.config_maps()
+    checks = {each.values["name"]: each.values["conclusion"] for each in push.server.repository.checks}
+    scope = f"kustodian: {ENTRY} {push.world.root}"
+    assert checks == {
+        scope: "success",
+        f"{scope} {push.world.root}": "success",
+        f"{scope} {push.world.namespace}/app": "success",
+    }
+    (comment,) = push.server.repository.comments
+    assert comment.body.startswith(f"{push.marker}the preview")
+    assert "✓ deployed: `main@sha1:" in comment.body
+
+    push.run()
+    assert push.server.repository.comments[0].body.count("deployed:") == 1
+
+
+def test_a_failed_deploy_is_told_as_one(push: Push):
+    push.server.repository.say(7, f"{push.marker}the preview\n", author=ROBOT)
+    push.world.repository.write("app/two.yaml", {**config_map(push.world, "two"), "kind": "Nothing"})
+    commit = push.world.repository.commit()
+    push.server.repository.commit(commit)
+    push.server.repository.pulls[7].commits = (commit,)
+
+    code, log, outputs = push.run(INPUT_CHECKS="cluster")
+
+    assert code == 1
+    assert outputs["failed"] == "1"
+    assert "✗ not deployed" in push.server.repository.comments[0].body
+    (check,) = push.server.repository.checks
+    assert check.values["conclusion"] == "failure"
+    assert "Nothing" in check.values["output"]["summary"]
+    assert "::error::" in log
+
+
+@pytest.mark.parametrize(
+    ("ref", "branches", "deploys"),
+    [
+        ("refs/heads/main", "", True),
+        ("refs/heads/topic", "", False),
+        ("refs/tags/v1", "", False),
+        ("refs/heads/topic", "topic", True),
+        ("refs/heads/main", "topic", False),
+    ],
+)
+def test_only_the_branch_that_the_cluster_is_deployed_from_deploys(
+    push: Push, ref: str, branches: str, *, deploys: bool
+):
+    code, log, _ = push.run(GITHUB_REF=ref, INPUT_BRANCHES=branches)
+    assert code == 0
+    assert bool(push.world.writes()) is deploys
+    assert ("is not deployed to this cluster" in log) is not deploys
+
+
+def test_an_error_before_the_run_ends_the_check_that_was_begun(push: Push):
+    code, _, _ = push.run(INPUT_CHECKS="cluster", INPUT_NAMES="nobody")
+    assert code == 2
+    (check,) = push.server.repository.checks
+    assert (check.values["status"], check.values["conclusion"]) == ("completed", "failure")
+
+
+def test_what_of_the_kubeconfig_is_secret_is_hidden_first(push: Push):
+    _, log, _ = push.run()
+    masks = [line for line in log.splitlines() if line.startswith("::add-mask::")]
+    assert masks
+    rest = [line for line in log.splitlines() if not line.startswith("::add-mask::")]
+    secrets = [line.removeprefix("::add-mask::") for line in masks]
+    assert not [line for line in rest for secret in secrets if secret in line]
+
+
+def test_a_server_and_a_token_will_do(push: Push):
+    address = push.world.kubeconfig.read_text()
+    import yaml
+
+    document = yaml.safe_load(address)
+    cluster = document["clusters"][0]["cluster"]
+    authority = (
+        cluster.get("certificate-authority-data") or Path(cluster["certificate-authority"]).read_text()
+    )
+    code, log, _ = push.run(
+        INPUT_KUBECONFIG="",
+        INPUT_SERVER=cluster["server"],
+        INPUT_CA=authority,
+        **{"INPUT_BEARER-TOKEN": "not-a-token"},
+    )
+    assert code == 4
+    assert "Unauthorized" in log or "401" in log
+    assert "not-a-token" not in log.replace("::add-mask::not-a-token", "")
