@@ -75,9 +75,7 @@ class Teller:
     def comment(self, pull: int, body: str, *, differs: bool) -> str:
         """Write the preview's comment; where it is. One that says nothing new is not begun."""
         when = self.inputs.text("comment")
-        if when == "never" or (
-            when == "changes" and not differs and self.forge.find(pull, self.key) is None
-        ):
+        if when == "never" or (when == "changes" and not differs and self.forge.find(pull, self.key) is None):
             return ""
         return self.forge.comment(pull, self.key, body, head=self.head).url
 

@@ -158,7 +158,6 @@ def test_what_of_the_kubeconfig_is_secret_is_hidden_first(push: Push):
 
 def test_a_server_and_a_token_will_do(push: Push):
     address = push.world.kubeconfig.read_text()
-    import yaml
 
     document = yaml.safe_load(address)
     cluster = document["clusters"][0]["cluster"]
