@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from runner.errors import ExitCode, UsageError
 from runner.fleet import Fleet
 from runner.intent import Intent
 from runner.options import Options
+from runner.ports import PathChange, Repository
 from runner.render import Recall
 from runner.session import Session
 
@@ -29,7 +31,7 @@ def diff(chosen: Options, base: str) -> Comparison:
         RenderError: the head's root cannot be rendered.
     """
     with clients(chosen, sys.stderr, with_cluster=False) as world:
-        head = world.repository.resolve(chosen.revision)
+        head = world.repository.ensure(chosen.revision)
         revisions = _revisions(chosen, world, _base(world, base, head), head)
         return difference.compare(chosen, revisions)
 
@@ -54,7 +56,7 @@ def foresee(chosen: Options, base: str) -> tuple[Comparison, Intent]:
         before = (
             _side(replace(chosen, revision=since, worktree=False), world, "base", recall) if since else None
         )
-        revisions = difference.Revisions(before, head, world.repository.changed(since, head.commit))
+        revisions = difference.Revisions(before, head, _changed(chosen, world, since, head.commit))
         fleet = difference.base_fleet(chosen, before, cluster)
         between = difference.between(chosen, revisions, fleet, Fleet(session.fleet.root, session.units))
         foreseen = preview.foresee(session, reduced=True)
@@ -148,17 +150,31 @@ def _base(world: Clients, given: str, head: str) -> str:
     repository = world.repository
     if given:
         return repository.ensure(given)
-    for name in ("origin/HEAD", "origin/main", "origin/master"):
+    for branch in ("HEAD", "main", "master"):
         try:
-            found = repository.merge_base(repository.resolve(name), head)
+            tip = repository.resolve(f"refs/remotes/origin/{branch}")
         except UsageError:
             continue
-        if found:
-            return found
+        return _since(repository, f"origin/{branch}", tip, head)
     raise UsageError(
         "it is not known what to compare with: origin has no default branch here",
         hint="--base main, for example.",
     )
+
+
+def _since(repository: Repository, name: str, tip: str, head: str) -> str:
+    found = repository.merge_base(tip, head)
+    if found is None:
+        raise UsageError(
+            f"it is not known where {head[:8]} left {name}: this clone is shallow",
+            hint=f"fetch the history too (actions/checkout with `fetch-depth: 0`), or --base {name}.",
+        )
+    if not found:
+        raise UsageError(
+            f"{head[:8]} and {name} have no history in common",
+            hint=f"--base {name} compares them as they are.",
+        )
+    return found
 
 
 def _deployed(session: Session, world: Clients) -> str:
@@ -175,7 +191,13 @@ def _revisions(chosen: Options, world: Clients, base: str, head: str) -> differe
     after = _side(replace(chosen, revision=head), world, "head", recall)
     if before is None and after is None:
         raise _no_entry(chosen, base=base, head=head)
-    return difference.Revisions(before, after, world.repository.changed(base, head))
+    return difference.Revisions(before, after, _changed(chosen, world, base, head))
+
+
+def _changed(chosen: Options, world: Clients, base: str, head: str) -> Sequence[PathChange]:
+    if chosen.worktree:
+        return world.repository.changed_on_disk(base)
+    return world.repository.changed(base, head)
 
 
 def _no_entry(chosen: Options, **revisions: str) -> UsageError:
