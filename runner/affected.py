@@ -104,19 +104,19 @@ def _own(
         yield Why(Cause.MOVED, f"from {before.parent or 'nobody'} to {after.parent or 'nobody'}")
     if before.kustomization.manifest.get("spec") == after.kustomization.manifest.get("spec"):
         return
-    parent = sides.after(after.parent)
+    home = sides.after(after.parent or after.id)  # the root contains itself
     fields = _fields(before, after)
-    if parent is None:
-        yield Why(Cause.SPEC, fields)
-    elif own := defined_in(after, _read_by(parent, paths)):
+    if home is not None and (own := defined_in(after, _read_by(home, paths))):
         yield Why(Cause.SPEC, own)
+    elif home is None or home.id == after.id:
+        yield Why(Cause.SPEC, fields)
     else:
-        yield Why(Cause.PARENT, f"{parent.id} changes {fields}")
+        yield Why(Cause.PARENT, f"{home.id} changes {fields}")
 
 
-def _read_by(parent: Unit, paths: Iterable[PathChange]) -> tuple[str, ...]:
-    """The changed files that a Kustomization's parent reads, and that still are there."""
-    read = frozenset(parent.rendering.closure.read) if parent.rendering else frozenset[str]()
+def _read_by(home: Unit, paths: Iterable[PathChange]) -> tuple[str, ...]:
+    """The changed files that whoever contains a Kustomization reads, and that still are there."""
+    read = frozenset(home.rendering.closure.read) if home.rendering else frozenset[str]()
     return tuple(each.path for each in paths if each.path in read)
 
 
@@ -231,7 +231,7 @@ class _Reads:
         closure: Closure = rendering.closure
         self.content = frozenset((*closure.read, *closure.links))
         self.listed = frozenset(closure.listed)
-        self.missing = frozenset((*closure.missing, *closure.stat, *closure.dirs))
+        self.missing = frozenset((*closure.missing, *closure.stat))
 
     def meets(self, path: str, kind: PathChangeKind) -> bool:
         """Whether a change at a path is one that this build could have seen."""

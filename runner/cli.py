@@ -204,6 +204,8 @@ def diff(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
     told = review.diff(chosen, base)
     code = review.exit_code(told, differences=differences)
     _print(review.shown(told, output, code))
+    for line in review.unsaid(told, output):
+        _say(line)
     return code
 
 
@@ -237,6 +239,8 @@ def plan(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
         review.write_plan(told, intent, out)
     code = review.exit_code(told, differences=differences)
     _print(review.shown(told, output, code))
+    for line in review.unsaid(told, output):
+        _say(line)
     return code
 
 

@@ -101,10 +101,10 @@ def _kustomizations(fleet: Fleet | None) -> dict[str, Kustomization]:
 
 def _definitions(sides: Sides) -> affected.DefinedIn:
     def defined_in(unit: Unit, files: Sequence[str]) -> str:
-        parent = sides.after(unit.parent)
-        if parent is None or not files:
+        home = sides.after(unit.parent or unit.id)
+        if home is None or not files:
             return ""
-        file = discover.written(kustomization_ref(unit.id), parent).file
+        file = discover.written(kustomization_ref(unit.id), home).file
         return file if file in files else ""
 
     return defined_in

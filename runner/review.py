@@ -91,6 +91,20 @@ def shown(told: Comparison, output: str, code: int) -> str:
             return text.comparison(told)
 
 
+def unsaid(told: Comparison, output: str) -> list[str]:
+    """What cannot be rendered, where the form of the output has no place for it."""
+    from runner.report import clean
+
+    if output not in {"diff", "name"}:
+        return []
+    where = {"both": "on either side", "base": "in the base", "head": "in the head"}
+    return [
+        clean.line(f"{fault.kustomization} cannot be rendered {where[fault.side]}: {each}", clean.MESSAGE)
+        for fault in told.faults
+        for each in fault.problems
+    ]
+
+
 def cache() -> Path:
     """Where renderings are kept unless somebody says otherwise."""
     home = os.environ.get("XDG_CACHE_HOME", "")

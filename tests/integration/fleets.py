@@ -143,13 +143,14 @@ def spec_of(draw, on: set[str], earlier: tuple[str, ...]) -> dict[str, object]:
 
 
 @st.composite
-def edits(draw, files: Files) -> dict[str, tuple[bytes, bool]]:
-    """The files after one to three edits."""
+def changes(draw) -> tuple[Files, Files]:
+    """A fleet, and the same after one to three edits."""
+    files = draw(fleets())
     changed = dict(files)
     for _ in range(draw(st.integers(1, 3))):
         if changed:
             EDITS[draw(st.sampled_from(sorted(EDITS)))](draw, changed)
-    return changed
+    return files, changed
 
 
 def some(draw, files: Files) -> str:
@@ -170,7 +171,9 @@ def value(draw, files) -> None:
 def add(draw, files) -> None:
     directory = draw(st.sampled_from(sorted({path.rpartition("/")[0] for path in files})))
     name = draw(st.sampled_from(["new.yaml", "new.txt", "kustomization.yml", "deep/new.yaml", "a b\n.yaml"]))
-    content = {"kustomization.yml": b"resources: []\n", "new.txt": b"1\n"}.get(name, text(config("new", x="1")))
+    content = {"kustomization.yml": b"resources: []\n", "new.txt": b"1\n"}.get(
+        name, text(config("new", x="1"))
+    )
     files.setdefault(f"{directory}/{name}".lstrip("/"), (content, False))
 
 
