@@ -137,6 +137,7 @@ class Check:
         self.told, self.paths = found.told, found.paths
         self.before = dict(found.base.units) if found.base else {}
         self.after = dict(found.head.units) if found.head else {}
+        self.changed = {name for each in self.paths for name in (each.path, each.before) if name}
         self.reasons = {each.kustomization: each.reasons for each in self.told.affected}
 
     def everything(self) -> None:
@@ -177,38 +178,36 @@ class Check:
 
     def is_true(self, why: Why, id_: str) -> None:
         old, new = self.before.get(id_), self.after.get(id_)
-        changed = {name for each in self.paths for name in (each.path, each.before) if name}
         match why.cause:
             case Cause.NEW | Cause.REMOVED:
                 assert (old is None, new is None) == (why.cause is Cause.NEW, why.cause is Cause.REMOVED)
             case Cause.MOVED:
                 assert old.parent != new.parent
-            case Cause.SPEC:
-                assert spec(old) != spec(new)
-                if new.parent or why.detail in changed:  # the root may lose its object altogether
-                    assert why.detail in changed
-                    assert why.detail in self.after[new.parent or id_].rendering.closure.read
-            case Cause.PARENT:
-                fields = why.detail.removeprefix(f"{new.parent} changes ").split(", ")
-                assert all(part(old, field) != part(new, field) for field in fields)
+            case Cause.SPEC | Cause.PARENT:
+                self.spec_changed(why, old, new)
             case Cause.FILES | Cause.SHARED:
-                assert why.detail in changed
                 assert self.seen(why.detail, old, new), (why, old, new)
                 own = new.kustomization.path.removeprefix("./")
                 assert why.detail.startswith(f"{own}/") == (why.cause is Cause.FILES)
             case Cause.VARIABLES:
-                name = why.detail.partition(" ")[0]
-                if "/" in name:
-                    assert (name in unanswered(old)) != (name in unanswered(new))
-                else:
-                    assert value(old, name) != value(new, name)
-                    assert why.detail == name or name in sources(old, new, why.detail)
+                variable_changed(why.detail, old, new)
             case Cause.SOURCE:
-                assert why.detail in changed
+                assert why.detail in self.changed
                 assert why.detail.endswith(".sourceignore")
             case Cause.RENDER:
                 assert why.detail != "it renders differently"
                 assert (why.detail == "base cannot be rendered") == (not old.rendering.ok)
+
+    def spec_changed(self, why: Why, old: Unit, new: Unit) -> None:
+        """A file names the spec only where whoever contains the Kustomization reads it; fields differ."""
+        assert spec(old) != spec(new)
+        if why.detail in self.changed:
+            assert why.cause is Cause.SPEC
+            assert why.detail in self.after[new.parent or new.id].rendering.closure.read
+            return
+        assert (why.cause is Cause.PARENT) == bool(new.parent)  # the root may lose its object altogether
+        fields = why.detail.removeprefix(f"{new.parent} changes ").split(", ")
+        assert all(part(old, field) != part(new, field) for field in fields)
 
     def seen(self, path: str, *units: Unit | None) -> bool:
         """Whether a build looked at a path that changed."""
@@ -257,6 +256,16 @@ def part(unit: Unit, field: str) -> object:
 
 def value(unit: Unit, name: str) -> str | None:
     return unit.rendering.variables.values.get(name)
+
+
+def variable_changed(detail: str, old: Unit, new: Unit) -> None:
+    """Another value, by the origin that is named; or another source without an answer."""
+    name = detail.partition(" ")[0]
+    if "/" in name:
+        assert (name in unanswered(old)) != (name in unanswered(new))
+    else:
+        assert value(old, name) != value(new, name)
+        assert detail == name or name in sources(old, new, detail)
 
 
 def sources(old: Unit, new: Unit, detail: str) -> set[str]:
