@@ -37,7 +37,7 @@ Manifest = dict[str, Any]
 
 @dataclass(frozen=True)
 class Seen:
-    """One Kustomization of a commit: its object, and what flux printed; None where it has nothing to print."""
+    """One Kustomization of a commit: its object, and what flux printed; None where that is nothing."""
 
     manifest: Manifest = field(repr=False)
     parent: str = ""
@@ -67,7 +67,7 @@ def export(repository: Path, commit: str, target: Path) -> None:
     patterns = ["--exclude-per-directory=.sourceignore", *(f"--exclude={each}" for each in EXCLUDED)]
     listing = [*bare, "ls-files", "-z", "--others", "--ignored", *patterns]
     for name in subprocess.run(listing, cwd=target, capture_output=True, check=True).stdout.split(b"\0")[:-1]:
-        Path(os.fsdecode(os.path.join(os.fsencode(target), name))).unlink()
+        (target / os.fsdecode(name)).unlink()
 
 
 @dataclass
@@ -113,7 +113,8 @@ class Commit:
         key = json.dumps(manifest, sort_keys=True)
         if key not in self.built:
             path = os.path.normpath(f"/{spec.get('path', '')}").lstrip("/")
-            self.built[key] = self.flux.build(self.files, path, manifest, strict=complete)
+            namespace = ["--namespace", manifest["metadata"].get("namespace", "")]
+            self.built[key] = self.flux.build(self.files, path, manifest, *namespace, strict=complete)
         return Seen(seen.manifest, seen.parent, self.built[key])
 
     def _found(self, done: Mapping[str, Seen]) -> dict[str, Seen]:

@@ -101,7 +101,8 @@ HISTORY: dict[str, tuple[Edit, set[str]]] = {
     "a manifest that moves": (moved, {"loose", "two"}),
     "a side that breaks": (written("apps/two/c.yaml", "a: [\n"), {"two"}),
     "an executable file": (lambda r: (r.path / "apps/one/a.yaml").chmod(0o755), set()),
-    "a Kustomization that goes": (
+    "a Kustomization that goes": (written(f"{ENTRY}/chart.yaml", chart("2.0")), {"flux-system", "chart"}),
+    "a parent that breaks": (
         replaced("parent/kustomization.yaml", "child.yaml", "other.yaml"),
         {"parent"},
     ),
