@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from runner import review
+import pytest
+
+from runner import cli, review
 from runner.changes import Comparison
 from runner.options import Options
 from tests.e2e.harness import ENTRY, Repository
@@ -38,6 +42,15 @@ def uses(name: str, reference: str) -> dict:
         "metadata": {"name": name, "namespace": "default"},
         "spec": {"selector": {"matchLabels": {"app": name}}, "template": template},
     }
+
+
+def small(path: Path) -> Repository:
+    """One Kustomization with one ConfigMap, committed once."""
+    made = Repository(path)
+    made.write(f"{ENTRY}/app.yaml", kustomization("app", "./apps/app"))
+    made.write("apps/app/a.yaml", config("a", text="1"))
+    made.commit()
+    return made
 
 
 def clone(original: Repository, path: Path) -> Repository:
@@ -74,3 +87,33 @@ def replaced(path: str, old: str, new: str) -> Edit:
 
 def written(path: str, *documents: object) -> Edit:
     return lambda repository: repository.write(path, *documents)
+
+
+@dataclass
+class Diff:
+    """The command line, run in this process."""
+
+    repository: Repository
+    capture: pytest.CaptureFixture[str]
+
+    def __call__(self, *arguments: str, code: int = 0, entry: str = ENTRY) -> dict:
+        """The result as JSON, with nothing said beside it."""
+        told, said = self.both(*arguments, code=code, entry=entry)
+        assert not said
+        return told
+
+    def both(self, *arguments: str, code: int = 0, entry: str = ENTRY) -> tuple[dict, str]:
+        flags = ["--repo", str(self.repository.path), "--entry", entry, "-o", "json"]
+        flags += [] if "--cache-dir" in arguments else ["--no-cache"]
+        exit_code = cli.run(["diff", *flags, *arguments])
+        stdout, stderr = self.capture.readouterr()
+        assert exit_code == code, stdout + stderr
+        assert "Traceback" not in stderr
+        return json.loads(stdout) if stdout else {}, stderr
+
+    def refused(self, *arguments: str, code: int = 2, entry: str = ENTRY) -> str:
+        told, said = self.both(*arguments, code=code, entry=entry)
+        assert not told
+        assert said.startswith("error: ")
+        assert said.count("\nhint: ") == 1
+        return said

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,9 +10,8 @@ import pytest
 from runner import cli
 from runner.clients.kustomize.compile import build as compile_worker
 from tests.e2e.harness import ENTRY, Repository
-from tests.integration.edited import config, kustomization, replaced
+from tests.integration.edited import Diff, Edit, config, kustomization, replaced, small
 
-Edit = Callable[[Repository], object]
 BROKEN = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: [\n"
 
 
@@ -24,47 +21,8 @@ def worker() -> None:
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    """One Kustomization with one ConfigMap, committed once."""
-    made = Repository(tmp_path / "fleet")
-    made.write(f"{ENTRY}/app.yaml", kustomization("app", "./apps/app"))
-    made.write("apps/app/a.yaml", config("a", text="1"))
-    made.commit()
-    return made
-
-
-@dataclass
-class Diff:
-    """The command line, run in this process."""
-
-    repository: Repository
-    capture: pytest.CaptureFixture[str]
-
-    def __call__(self, *arguments: str, code: int = 0, entry: str = ENTRY) -> dict:
-        """The result as JSON; on an error nothing but the error."""
-        told, said = self.both(*arguments, code=code, entry=entry)
-        assert not said
-        return told
-
-    def both(self, *arguments: str, code: int = 0, entry: str = ENTRY) -> tuple[dict, str]:
-        flags = ["--repo", str(self.repository.path), "--entry", entry, "--no-cache", "-o", "json"]
-        exit_code = cli.run(["diff", *flags, *arguments])
-        stdout, stderr = self.capture.readouterr()
-        assert exit_code == code, stdout + stderr
-        assert "Traceback" not in stderr
-        return json.loads(stdout) if stdout else {}, stderr
-
-    def refused(self, *arguments: str, code: int = 2, entry: str = ENTRY) -> str:
-        told, said = self.both(*arguments, code=code, entry=entry)
-        assert not told
-        assert said.startswith("error: ")
-        assert said.count("\nhint: ") == 1
-        return said
-
-
-@pytest.fixture
-def diff(repository: Repository, capsys: pytest.CaptureFixture[str]) -> Diff:
-    return Diff(repository, capsys)
+def diff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Diff:
+    return Diff(small(tmp_path / "fleet"), capsys)
 
 
 def affected(told: dict) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runner.clients.git.command import GitCommand
 from runner.clients.git.disk import Disk, shown
-from runner.clients.git.listing import SYMLINK, index_entries, new_files
+from runner.clients.git.listing import SUBMODULE, SYMLINK, index_entries, new_files
 from runner.errors import UsageError
 from runner.ports import Blob, PathChange, PathChangeKind
 
@@ -24,7 +24,7 @@ def files_on_disk(git: GitCommand, root: Path, algorithm: str) -> dict[str, Blob
     for path in (*tracked, *new_files(git)):
         there, entry = disk.look(path.removesuffix("/")), tracked.get(path)
         if there is None or stat.S_ISDIR(there.st_mode):
-            if entry is not None and (there is not None or not entry.on_disk):
+            if entry is not None and (entry.blob.mode == SUBMODULE if there else not entry.on_disk):
                 found[path] = entry.blob
         elif stat.S_ISLNK(there.st_mode):
             target = os.readlink(root / path)  # noqa: PTH115 -- Path would tidy it up
