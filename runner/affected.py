@@ -54,9 +54,15 @@ def affected(
     return direct + _dependents(sides, found)
 
 
-def idle(found: Iterable[Affected], paths: Iterable[PathChange]) -> tuple[str, ...]:
+def idle(sides: Sides, found: Iterable[Affected], paths: Sequence[PathChange]) -> tuple[str, ...]:
     """The changed files that made no difference to any Kustomization."""
     named = {why.detail for each in found for why in each.reasons}
+    for each in found:
+        unit = sides.after(each.kustomization) or sides.before(each.kustomization)
+        if unit is not None and any(why.cause in {Cause.NEW, Cause.REMOVED} for why in each.reasons):
+            named |= {
+                why.detail for why in _files(unit, unit, paths)
+            }  # its files are no reasons of their own
     return tuple(sorted(each.path for each in paths if not named & {each.path, each.before}))
 
 

@@ -12,7 +12,7 @@ import orjson
 
 from runner import difference, intent, live, planned, planning, preview
 from runner.assembly import clients
-from runner.changes import Comparison
+from runner.changes import Comparison, Fault
 from runner.desired import SHORT, Clients, Desired, NoEntry, at
 from runner.errors import ExitCode, UsageError
 from runner.fleet import Fleet
@@ -20,6 +20,7 @@ from runner.intent import Intent
 from runner.options import Options
 from runner.ports import PathChange, Repository
 from runner.render import Recall
+from runner.rendered import Problem
 from runner.session import Session
 
 
@@ -53,11 +54,11 @@ def foresee(chosen: Options, base: str) -> tuple[Comparison, Intent]:
             raise _no_entry(chosen, head=chosen.revision)
         session = planning.session(head, cluster, planning.lock(head))
         since = world.repository.ensure(base) if base else _deployed(session, world)
-        before = (
-            _side(replace(chosen, revision=since, worktree=False), world, "base", recall) if since else None
-        )
-        revisions = difference.Revisions(before, head, _changed(chosen, world, since, head.commit))
-        fleet = difference.base_fleet(chosen, before, cluster)
+        commit, lost = (since, None) if isinstance(since, str) else ("", since)
+        then = replace(chosen, revision=commit, worktree=False)
+        before = _side(then, world, "base", recall) if commit else None
+        fleet = lost or difference.base_fleet(chosen, before, cluster)
+        revisions = difference.Revisions(before, head, _changed(chosen, world, commit, head.commit))
         between = difference.between(chosen, revisions, fleet, Fleet(session.fleet.root, session.units))
         foreseen = preview.foresee(session, reduced=True)
         deployed = fleet if isinstance(fleet, Fleet) else None
@@ -191,12 +192,19 @@ def _since(repository: Repository, name: str, tip: str, head: str) -> str:
     return found
 
 
-def _deployed(session: Session, world: Clients) -> str:
-    """The commit that the cluster has on record; "" when nothing was ever deployed."""
+def _deployed(session: Session, world: Clients) -> str | Fault:
+    """The commit that the cluster has on record; "" when nothing was ever deployed.
+
+    One that is nowhere any more, after a forced push, keeps nobody from planning: only the change itself
+    cannot be told from what was there before.
+    """
     root = session.records.get(session.fleet.root)
     if root is None or root.deployment is None:
         return ""
-    return world.repository.ensure(root.deployment.commit)
+    try:
+        return world.repository.ensure(root.deployment.commit)
+    except UsageError as exc:
+        return Fault(root.kustomization, "base", (Problem("base", exc.message, "build", hint=exc.hint),))
 
 
 def _revisions(chosen: Options, world: Clients, base: str, head: str) -> difference.Revisions:

@@ -151,6 +151,9 @@ class Check:
         self.dependents()
         self.objects()
         named = {why.detail for reasons in self.reasons.values() for why in reasons}
+        for id_ in (self.before.keys() ^ self.after.keys()) & self.reasons.keys():
+            unit = self.before.get(id_) or self.after[id_]
+            named |= {name for name in self.changed if self.seen(name, unit)}
         assert set(self.told.idle) == {c.path for c in self.paths if not named & {c.path, c.before}}
 
     def differs(self, id_: str) -> bool | None:
@@ -212,7 +215,8 @@ class Check:
     def seen(self, path: str, *units: Unit | None) -> bool:
         """Whether a build looked at a path that changed."""
         (change,) = [each for each in self.paths if path in {each.path, each.before}]
-        assert change.kind is not PathChangeKind.MODE
+        if change.kind is PathChangeKind.MODE:
+            return False
         for closure in [unit.rendering.closure for unit in units if unit and unit.rendering]:
             above = [str(each) for each in Path(path).parents]
             if path in {*closure.read, *closure.missing} or {*above} & {*closure.missing}:
