@@ -46,8 +46,8 @@ class Runner:
             self._file(each).touch()
         self._log = self.directory / "log"
 
-    def start(self, event: str, payload: dict[str, Any]) -> subprocess.Popen[bytes]:
-        """Start the step; its log is a file, as nobody may read it before the end."""
+    def start(self, event: str, payload: dict[str, Any], log: int | None = None) -> subprocess.Popen[bytes]:
+        """Start the step; its log is a file, as nobody may read it before the end, or `log`."""
         (self.directory / "temp/_github_workflow/event.json").write_text(events.of(self.repository, payload))
         self._give_away()
         variables = self._variables(event)
@@ -58,9 +58,13 @@ class Runner:
         for place, inside in MOUNTS.items():
             command += ["--volume", f"{self.directory / place}:{inside}"]
         command += ["--volume", f"{self.workspace}:/github/workspace", self.action.image, "action"]
-        with self._log.open("wb") as log:
+        with self._log.open("wb") as file:
+            told = file.fileno() if log is None else log
             return subprocess.Popen(
-                command, env=self.action.docker.environment() | variables, stdout=log, stderr=log
+                command,
+                env=self.action.docker.environment() | variables,
+                stdout=told,
+                stderr=subprocess.STDOUT,
             )
 
     def run(self, event: str, payload: dict[str, Any]) -> int:
