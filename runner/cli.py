@@ -291,6 +291,7 @@ def version() -> int:
 @commands.command(hidden=True)
 def action() -> int:
     """Run as a GitHub Action: inputs, outputs and summary by way of the environment."""
+    _print(f"kustodian {distribution_version('kustodian')}")  # a sign of life, before anything is loaded
     from runner import action as front_door
 
     return front_door.main()
