@@ -14,6 +14,7 @@ NOTHING = "0" * 40
 def payload(name: str, **changes: Any) -> dict[str, Any]:
     """An example, changed: `pull_request__head__sha=…` is a way down into it."""
     document: dict[str, Any] = json.loads((PAYLOADS / f"{name}.json").read_bytes())
+    document["repository"]["default_branch"] = "main"  # the test's own; the examples' is another
     for way, value in changes.items():
         *above, last = way.split("__")
         place = document

@@ -40,7 +40,8 @@ def test_a_push_deploys(act: Act, world: Bench):
     assert job.result == "success", job.printed
     assert world.config_maps() == {"one"}
     assert job.seen == {
-        "changed": "true", "applied": "1", "pruned": "0", "failed": "0", "revision": f"main@sha1:{first}",
+        "changed": "true", "affected": "1", "applied": "1", "pruned": "0", "failed": "0",
+        "revision": f"main@sha1:{first}", "plan-path": "", "report-path": "", "comment-url": "",
     }  # fmt: skip
     assert job.summary.startswith("### ✓ Reconciled: `clusters/test`")
     assert "1 created" in job.summary
