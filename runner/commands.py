@@ -86,7 +86,7 @@ def exit_code(result: Run, *, differences: bool = False) -> int:
         return ExitCode.FAILED
     if any(held.digest for held in result.held):
         return ExitCode.GUARD
-    if differences and any(c.action.writes for outcome in result.outcomes for c in outcome.changes):
+    if differences and any(outcome.changed for outcome in result.outcomes):
         return ExitCode.DIFFERENCES
     return ExitCode.DONE
 
