@@ -158,7 +158,7 @@ def some(draw, files: Files) -> str:
 
 
 def value(draw, files) -> None:
-    """Another value somewhere, also one that Python takes for the same."""
+    """Another value somewhere."""
     path = some(draw, files)
     content, executable = files[path]
     places = [match.span() for match in re.finditer(rb"\b(?:1|blue|2|app|other|10m|true)\b", content)]
@@ -166,6 +166,13 @@ def value(draw, files) -> None:
         start, end = draw(st.sampled_from(places))
         new = draw(st.sampled_from([b"1", b"2", b"true", b"1.0", b"false", b"vars", b"red", b"5m"]))
         files[path] = content[:start] + new + content[end:], executable
+
+
+def alike(draw, files) -> None:
+    """A value that Python takes for the same, where nothing else tells."""
+    path = draw(st.sampled_from(sorted(p for p in files if b"number: 1" in files[p][0]) or sorted(files)))
+    new = draw(st.sampled_from([b"number: true", b"number: 1.0"]))
+    files[path] = files[path][0].replace(b"number: 1", new), files[path][1]
 
 
 def add(draw, files) -> None:
@@ -216,4 +223,4 @@ def broken(draw, files) -> None:
     files[path] = files[path][0] + b"}: [\n", files[path][1]
 
 
-EDITS = {each.__name__: each for each in (value, add, delete, move, comment, mode, ignore, broken)}
+EDITS = {each.__name__: each for each in (value, alike, add, delete, move, comment, mode, ignore, broken)}
