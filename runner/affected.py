@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from runner import diff
 from runner.changes import Affected, Cause, Why
 from runner.fleet import Fleet, Rendering, Unit, Variables
+from runner.model import Manifest
+from runner.origins import EXTERNAL, draws
 from runner.ports import PathChange, PathChangeKind
-from runner.rendered import Closure
+from runner.rendered import Closure, Problem
 
 DefinedIn = Callable[[Unit, Sequence[str]], str]
 
 IGNORE_FILE = ".sourceignore"
-_IN_PLACE = {PathChangeKind.MODIFIED, PathChangeKind.MODE}  # no list of a directory shows these
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +54,31 @@ def affected(
     return direct + _dependents(sides, found)
 
 
-def idle(found: Iterable[Affected], paths: Iterable[PathChange]) -> tuple[str, ...]:
+def idle(sides: Sides, found: Iterable[Affected], paths: Sequence[PathChange]) -> tuple[str, ...]:
     """The changed files that made no difference to any Kustomization."""
     named = {why.detail for each in found for why in each.reasons}
+    for each in found:
+        unit = sides.after(each.kustomization) or sides.before(each.kustomization)
+        if unit is not None and any(why.cause in {Cause.NEW, Cause.REMOVED} for why in each.reasons):
+            named |= {
+                why.detail for why in _files(unit, unit, paths)
+            }  # its files are no reasons of their own
     return tuple(sorted(each.path for each in paths if not named & {each.path, each.before}))
 
 
 def known_child(sides: Sides, unit: Unit, *, of_base: bool) -> bool:
     """Whether the other side could have contained a Kustomization that only this side has.
 
-    Where its parent cannot be rendered, or stands aside, nothing is known about it there.
+    Where its parent cannot be rendered, or stands aside, nothing is known about it there; nor is it where
+    the parent itself is missing for that reason.
     """
-    other = sides.after(unit.parent) if of_base else sides.before(unit.parent)
-    return other is None or other.rendered
+    here, there = (sides.before, sides.after) if of_base else (sides.after, sides.before)
+    parent: Unit | None = unit
+    while parent is not None and parent.parent:
+        if other := there(parent.parent):
+            return other.rendered
+        parent = here(parent.parent)
+    return True
 
 
 def _reasons(sides: Sides, id_: str, paths: Sequence[PathChange], defined_in: DefinedIn) -> tuple[Why, ...]:
@@ -75,10 +89,8 @@ def _reasons(sides: Sides, id_: str, paths: Sequence[PathChange], defined_in: De
     if _rendered_alike(before, after, paths):
         return tuple(sorted(why))
     why |= set(_inputs(before, after, paths))
-    if not why:
-        ignored = [each.path for each in paths if each.path.rpartition("/")[2] == IGNORE_FILE]
-        why = {Why(Cause.SOURCE, path) for path in ignored} or {Why(Cause.RENDER, "it renders differently")}
-    return tuple(sorted(why))
+    why |= {Why(Cause.SOURCE, path) for path in _ignoring(before, after, paths)}
+    return tuple(sorted(why or {Why(Cause.RENDER, "it renders differently")}))
 
 
 def _one_sided(sides: Sides, before: Unit | None, after: Unit | None) -> tuple[Why, ...]:
@@ -98,19 +110,19 @@ def _own(
         yield Why(Cause.MOVED, f"from {before.parent or 'nobody'} to {after.parent or 'nobody'}")
     if before.kustomization.manifest.get("spec") == after.kustomization.manifest.get("spec"):
         return
-    parent = sides.after(after.parent)
+    home = sides.after(after.parent or after.id)  # the root contains itself
     fields = _fields(before, after)
-    if parent is None:
-        yield Why(Cause.SPEC, fields)
-    elif own := defined_in(after, _read_by(parent, paths)):
+    if home is not None and (own := defined_in(after, _read_by(home, paths))):
         yield Why(Cause.SPEC, own)
+    elif home is None or home.id == after.id:
+        yield Why(Cause.SPEC, fields)
     else:
-        yield Why(Cause.PARENT, f"{parent.id} changes {fields}")
+        yield Why(Cause.PARENT, f"{home.id} changes {fields}")
 
 
-def _read_by(parent: Unit, paths: Iterable[PathChange]) -> tuple[str, ...]:
-    """The changed files that a Kustomization's parent reads, and that still are there."""
-    read = frozenset(parent.rendering.closure.read) if parent.rendering else frozenset[str]()
+def _read_by(home: Unit, paths: Iterable[PathChange]) -> tuple[str, ...]:
+    """The changed files that whoever contains a Kustomization reads, and that still are there."""
+    read = frozenset(home.rendering.closure.read) if home.rendering else frozenset[str]()
     return tuple(each.path for each in paths if each.path in read)
 
 
@@ -126,13 +138,22 @@ def _rendered_alike(before: Unit, after: Unit, paths: Sequence[PathChange]) -> b
         return old is new  # a suspended one wants what it wanted
     if old.ok and new.ok:
         return old is new or (
-            old.objects == new.objects and old.unresolved == new.unresolved and not undecided(old, new)
+            _same(old.objects, new.objects) and old.unresolved == new.unresolved and not undecided(old, new)
         )
     return (
-        old.problems == new.problems
+        _told(old) == _told(new)
         and old.variables == new.variables
         and not any(True for _ in _files(before, after, paths))
     )
+
+
+def _same(old: Sequence[Manifest], new: Sequence[Manifest]) -> bool:
+    return old is new or (len(old) == len(new) and all(map(diff.same, old, new)))
+
+
+def _told(rendering: Rendering) -> list[Problem]:
+    """What is wrong, wherever that is written: a comment above it moves it to another line."""
+    return [replace(each, file="", line=0) for each in rendering.problems]
 
 
 def undecided(old: Rendering, new: Rendering) -> frozenset[str]:
@@ -155,13 +176,44 @@ def _inputs(before: Unit, after: Unit, paths: Sequence[PathChange]) -> Iterator[
 
 
 def _files(before: Unit, after: Unit, paths: Sequence[PathChange]) -> Iterator[Why]:
-    closures = [_Reads(each.rendering) for each in (before, after) if each.rendering is not None]
+    rendered = [
+        (each.kustomization.source, made) for each in (before, after) if (made := each.rendering) is not None
+    ]
+    # What is composed has paths of its own, which say nothing about those of the repository.
+    closures = [_Reads(made) for source, made in rendered if source.kind != EXTERNAL]
     own = after.kustomization.path.removeprefix("./").strip("/")
     for change in paths:
-        for name in (change.path, change.before):
-            if name and any(each.meets(name, change.kind) for each in closures):
+        if change.kind is PathChangeKind.MODE:
+            continue  # no build asks whether a file is executable
+        for name in filter(None, (change.path, change.before)):
+            if any(each.meets(name, change.kind) for each in closures):
                 inside = not own or name == own or name.startswith(f"{own}/")
                 yield Why(Cause.FILES if inside else Cause.SHARED, name)
+            elif any(draws(source, made.variables.sources, name) for source, made in rendered):
+                yield Why(Cause.SOURCE, name)
+
+
+def _ignoring(before: Unit, after: Unit, paths: Sequence[PathChange]) -> Iterator[str]:
+    """The changed ignore files above a file that one build read and the other did not find."""
+    ignoring = {
+        name for each in paths for name in (each.path, each.before) if name.rpartition("/")[2] == IGNORE_FILE
+    }
+    if not ignoring or before.rendering is None or after.rendering is None:
+        return
+    old, new = before.rendering.closure, after.rendering.closure
+    hidden = {*_only_read(old, new), *_only_read(new, old)} - {each.path for each in paths}
+    for name in ignoring:
+        above = name.removesuffix(IGNORE_FILE)
+        if any(path.startswith(above) for path in hidden):
+            yield name
+
+
+def _only_read(one: Closure, other: Closure) -> Iterator[str]:
+    """What one build read where the other looked for it, or at the list that would have it, in vain."""
+    read, missing, listed = frozenset(other.read), frozenset(other.missing), frozenset(other.listed)
+    for path in one.read:
+        if path not in read and (path in missing or path.rpartition("/")[0] in listed):
+            yield path
 
 
 def _variables(old: Variables, new: Variables) -> Iterator[Why]:
@@ -185,13 +237,13 @@ class _Reads:
         closure: Closure = rendering.closure
         self.content = frozenset((*closure.read, *closure.links))
         self.listed = frozenset(closure.listed)
-        self.missing = frozenset((*closure.missing, *closure.stat, *closure.dirs))
+        self.missing = frozenset((*closure.missing, *closure.stat))
 
     def meets(self, path: str, kind: PathChangeKind) -> bool:
         """Whether a change at a path is one that this build could have seen."""
         if path in self.content:
             return True
-        if kind in _IN_PLACE:
+        if kind is PathChangeKind.MODIFIED:  # no list of a directory shows that
             return False
         parent = path.rpartition("/")[0]
         return path in self.missing or parent in self.listed or any(up in self.missing for up in _above(path))

@@ -204,6 +204,8 @@ def diff(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
     told = review.diff(chosen, base)
     code = review.exit_code(told, differences=differences)
     _show(told, review.shown(told, output, code) if output != "text" else "")
+    for line in review.unsaid(told, output):
+        _say(line)
     return code
 
 
@@ -237,6 +239,8 @@ def plan(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
         review.write_plan(told, made, out)
     code = review.exit_code(told, differences=differences)
     _show(told, review.shown(told, output, code, made) if output != "text" else "")
+    for line in review.unsaid(told, output):
+        _say(line)
     return code
 
 
@@ -287,6 +291,7 @@ def version() -> int:
 @commands.command(hidden=True)
 def action() -> int:
     """Run as a GitHub Action: inputs, outputs and summary by way of the environment."""
+    _print(f"kustodian {distribution_version('kustodian')}")  # a sign of life, before anything is loaded
     from runner import action as front_door
 
     return front_door.main()

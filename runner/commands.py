@@ -45,6 +45,11 @@ def options(  # noqa: PLR0913 -- one argument for each flag
     """Options from flags. Raises UsageError."""
     if all_namespaces and namespace:
         raise UsageError("-n and -A exclude each other", hint="-A, all namespaces, is the default.")
+    if rest.get("worktree") and rest.get("revision", "HEAD") != "HEAD":
+        raise UsageError(
+            f"--worktree is what the files are now, not what they are in {rest['revision']}",
+            hint="leave one of the two out.",
+        )
     if values and rest.get("dry_run") is False:
         raise UsageError("--values is for dry runs", hint="a deploy takes its values from the cluster.")
     own = namespace or root.partition("/")[0]
@@ -81,7 +86,7 @@ def exit_code(result: Run, *, differences: bool = False) -> int:
         return ExitCode.FAILED
     if any(held.digest for held in result.held):
         return ExitCode.GUARD
-    if differences and any(c.action.writes for outcome in result.outcomes for c in outcome.changes):
+    if differences and any(outcome.changed for outcome in result.outcomes):
         return ExitCode.DIFFERENCES
     return ExitCode.DONE
 

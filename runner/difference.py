@@ -58,12 +58,8 @@ def between(
     if isinstance(before, Fault):
         return replace(_bare(options, revisions, after), faults=(before,))
     sides = Sides(before, after)
-    found = [
-        each
-        for each in affected.affected(sides, revisions.paths, _definitions(sides))
-        if options.selects(each.kustomization)
-    ]
-    ordered = _in_run_order(sides, found)
+    found = affected.affected(sides, revisions.paths, _definitions(sides))
+    ordered = _in_run_order(sides, [each for each in found if options.selects(each.kustomization)])
     changes = effects.effects(sides, [each.kustomization for each in ordered if not each.dependent])
     faults, held = _faults(options, sides), _held(options, sides, changes)
     seen = signals.signals(changes, _kustomizations(sides.base), _kustomizations(sides.head))
@@ -75,7 +71,7 @@ def between(
         signals=tuple(sorted((*seen, *_guarded(held)), key=_worst_first)),
         images=signals.images(changes),
         waves=_waves(sides, ordered),
-        idle=affected.idle(found, revisions.paths),
+        idle=affected.idle(sides, found, revisions.paths),
         held=held,
         warnings=_new_warnings(sides, ordered),
         routine=signals.routine(changes, seen) and not (faults or held),
@@ -101,10 +97,10 @@ def _kustomizations(fleet: Fleet | None) -> dict[str, Kustomization]:
 
 def _definitions(sides: Sides) -> affected.DefinedIn:
     def defined_in(unit: Unit, files: Sequence[str]) -> str:
-        parent = sides.after(unit.parent)
-        if parent is None or not files:
+        home = sides.after(unit.parent or unit.id)
+        if home is None or not files:
             return ""
-        file = discover.written(kustomization_ref(unit.id), parent).file
+        file = discover.written(kustomization_ref(unit.id), home).file
         return file if file in files else ""
 
     return defined_in

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from runner import diff
-from runner.affected import Sides, undecided
+from runner.affected import Sides, known_child, undecided
 from runner.changes import FieldChange, ObjectChange
 from runner.fleet import Fleet, Unit
 from runner.model import FLUX, Action, DeletionPolicy, Manifest, ResourceRef
@@ -57,10 +57,8 @@ class _Comparing:
         before, after = self.sides.before(id_), self.sides.after(id_)
         if any(unit is not None and not unit.rendered for unit in (before, after)):
             return []
-        if after is None and before is not None and self.sides.head is not None:
-            parent = self.sides.after(before.parent)
-            if parent is not None and not parent.rendered:
-                return []
+        if after is None and before is not None and not known_child(self.sides, before, of_base=True):
+            return []
         old, new = before.objects if before else (), after.objects if after else ()
         changes: list[ObjectChange] = []
         for pair in diff.pair(old, new):
@@ -76,7 +74,7 @@ class _Comparing:
         self, id_: str, before: Manifest, after: Manifest, was: ResourceRef | None
     ) -> Iterator[ObjectChange]:
         unknown = self._unknown(id_, after)
-        if before == after and was is None and unknown == self._unknown(id_, before, of_base=True):
+        if diff.same(before, after) and was is None and unknown == self._unknown(id_, before, of_base=True):
             if names := sorted(self._undecided(id_) & set(unknown)):
                 view = self.head.shown[id(after)]
                 reason = f"the cluster may have another value: {', '.join(names)}"

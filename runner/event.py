@@ -13,7 +13,7 @@ from runner.errors import UsageError
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-WITH_PAYLOAD = frozenset({"push", "pull_request", "merge_group", "workflow_dispatch"})
+WITH_PAYLOAD = frozenset({"push", "pull_request", "merge_group", "workflow_dispatch", "workflow_run"})
 
 
 class Mode(enum.Enum):
@@ -21,6 +21,7 @@ class Mode(enum.Enum):
 
     DEPLOY = enum.auto()
     PREVIEW = enum.auto()  # a dry run, whatever the input says
+    COMMENT = enum.auto()  # on the pull request of another run, with the report that it left
     NOTHING = enum.auto()
 
 
@@ -52,6 +53,8 @@ def decide(event: str, payload: Mapping[str, Any], *, dry_run: bool) -> tuple[Mo
             return Mode.NOTHING, "the pull request is closed: there is nothing to preview"
         case "pull_request" | "merge_group":
             return Mode.PREVIEW, f"{event}: this is a preview, nothing is written"
+        case "workflow_run":
+            return Mode.COMMENT, ""
         case "pull_request_target":
             raise UsageError(
                 "event pull_request_target is refused: it has the repository's secrets, "
@@ -111,6 +114,11 @@ def pull_number(payload: Mapping[str, Any]) -> int:
     change = payload.get("pull_request")
     number = change.get("number") if isinstance(change, Mapping) else None
     return number if isinstance(number, int) else 0
+
+
+def commented_commit(payload: Mapping[str, Any]) -> str:
+    """The commit that another run looked at. Raises UsageError."""
+    return _commit("workflow_run", payload, "workflow_run", "head_sha")
 
 
 def _commit(event: str, payload: Mapping[str, Any], *path: str) -> str:

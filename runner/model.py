@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from runner.content import Content
+from runner.graph import Need
 
 Manifest = Mapping[str, Any]
 """One Kubernetes object as JSON holds it; read-only by type."""
@@ -228,13 +229,22 @@ class Outcome:
     unhealthy: tuple[Health, ...] = ()
     warnings: tuple[str, ...] = ()
     started_at: float | None = None  # seconds since the epoch
+    applied_at: float | None = None  # everything was applied: from here on its health was waited for
     ready_at: float | None = None
+    ended_at: float | None = None  # with what comes after health, or with what went wrong
     waited_for: tuple[str, ...] = ()  # the Kustomizations whose readiness let it start
+    needs: tuple[Need, ...] = ()  # sorted; those outside of this run too
+    awaits: tuple[str, ...] = ()  # children that its own readiness includes
 
     @property
     def ok(self) -> bool:
         """Whether dependents may go on and the run may end well."""
         return self.state not in {State.FAILED, State.BLOCKED}
+
+    @property
+    def changed(self) -> bool:
+        """Whether the cluster is different because of it."""
+        return any(change.action.writes for change in self.changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +271,9 @@ class Run:
     dry_run: bool = False
     interrupted: int = 0  # the signal's number
     superseded: bool = False
+    started_at: float | None = None  # seconds since the epoch
+    ended_at: float | None = None
+    waves: tuple[tuple[str, ...], ...] = ()  # who rolls out after whom; what is gone is in none
 
     @property
     def failed(self) -> bool:

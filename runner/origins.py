@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from runner.model import Manifest, ResourceRef, SourceRef
@@ -12,6 +12,7 @@ SOURCES = "source.toolkit.fluxcd.io/"
 EXTENSIONS = "source.extensions.fluxcd.io/"
 EXTERNAL = "ExternalArtifact"
 GENERATOR = "ArtifactGenerator"
+_WILD = re.compile(r"[*?\[{]")
 
 
 class Holder(Protocol):
@@ -45,12 +46,14 @@ def makes(generator: Manifest, artifact: str) -> bool:
     """Whether an ArtifactGenerator's list of artifacts has this name, or could by its `pathPattern`."""
     spec = _mapping(generator.get("spec"))
     for made in mappings(spec.get("artifacts")):
-        name = str(made.get("name", ""))
-        if name == artifact:
-            return True
-        if spec.get("pathPattern") and re.fullmatch(_template(name), artifact):
+        if _is_named(made, artifact, pattern=bool(spec.get("pathPattern"))):
             return True
     return False
+
+
+def draws(source: SourceRef, manifests: Iterable[Manifest], path: str) -> bool:
+    """Whether a file of the repository may be in a composed source: it begins like a path that is copied."""
+    return any(_begins(path, copied) for manifest in manifests for copied in _copied(manifest, source.name))
 
 
 def is_generator(manifest: Manifest, namespace: str) -> bool:
@@ -86,6 +89,33 @@ def _read(manifest: Manifest) -> Iterator[SourceRef]:
         for include in mappings(spec.get("include")):
             repository = _mapping(include.get("repository"))
             yield SourceRef("GitRepository", own, str(repository.get("name", "")))
+
+
+def _is_named(made: Mapping[str, object], artifact: str, *, pattern: bool) -> bool:
+    name = str(made.get("name", ""))
+    return name == artifact or (pattern and re.fullmatch(_template(name), artifact) is not None)
+
+
+def _copied(manifest: Manifest, artifact: str) -> Iterator[str]:
+    """The paths and globs that an object copies into an artifact, or into some other one's source."""
+    spec = _mapping(manifest.get("spec"))
+    if manifest["kind"] == GENERATOR:
+        mine = makes(manifest, artifact)
+        for made in mappings(spec.get("artifacts")):
+            if not mine or _is_named(made, artifact, pattern=bool(spec.get("pathPattern"))):
+                yield from (
+                    str(each.get("from", "")).partition("/")[2] for each in mappings(made.get("copy"))
+                )
+    elif manifest["kind"] == "GitRepository":
+        yield from (str(each.get("fromPath") or "") for each in mappings(spec.get("include")))
+
+
+def _begins(path: str, copied: str) -> bool:
+    literal = _WILD.split(copied, maxsplit=1)[0]
+    if literal != copied:
+        return path.startswith(literal)
+    directory = "/".join(part for part in literal.split("/") if part not in {"", "."})
+    return not directory or path == directory or path.startswith(f"{directory}/")
 
 
 def _mapping(value: object) -> Mapping[str, object]:

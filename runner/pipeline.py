@@ -20,12 +20,14 @@ def reconcile(options: Options, clients: Clients) -> Run:
     What is wrong with one Kustomization is in its outcome. Raises RunnerError for what stops the whole
     run; nothing was written then, or what was written is on record and the next run goes on from there.
     """
+    began = clients.clock.now()
     source = desired.at(options, clients)
     cluster = clients.reachable()
     lock = planning.lock(source)
     try:
         while True:
             session = planning.session(source, cluster, lock)
+            session.started_at = began
             try:
                 if options.plan is not None:
                     planned.keep_to(options.plan, session, preview.foresee(session))

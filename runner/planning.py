@@ -227,8 +227,8 @@ def _deletes(record: Record) -> bool:
 def _left_alone(made: Session, ours: Mapping[str, Record]) -> Iterable[str]:
     for id_, record in sorted(ours.items()):
         if id_ not in made.units and id_ not in made.gone:
-            parent = record.parent or "nobody"
-            yield f"{id_} is not rendered any more, but {parent} does not let go of it; it is left alone"
+            why = f"is not rendered any more, but {record.parent} does not let go of it"
+            yield f"{id_} {why if record.parent else 'was the root before'}; it is left alone"
 
 
 def _held(made: Session, ours: Mapping[str, Record]) -> dict[str, tuple[Held, ...]]:

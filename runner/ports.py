@@ -225,6 +225,9 @@ class Repository(Protocol):
     def changed(self, base: str, head: str) -> tuple[PathChange, ...]:
         """The files that two commits or trees differ in, by path; "" is an empty tree."""
 
+    def changed_on_disk(self, base: str) -> tuple[PathChange, ...]:
+        """The files that the work tree and a commit differ in, by path; what was renamed is two of them."""
+
     def is_ancestor(self, older: str, newer: str) -> bool | None:
         """Whether `newer` contains `older`; None when the history at hand cannot tell."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,13 +12,15 @@ import orjson
 
 from runner import difference, intent, live, planned, planning, preview
 from runner.assembly import clients
-from runner.changes import Comparison
+from runner.changes import Comparison, Fault
 from runner.desired import SHORT, Clients, Desired, NoEntry, at
 from runner.errors import ExitCode, UsageError
 from runner.fleet import Fleet
 from runner.intent import Intent
 from runner.options import Options
+from runner.ports import PathChange, Repository
 from runner.render import Recall
+from runner.rendered import Problem
 from runner.session import Session
 
 
@@ -38,7 +41,7 @@ def diff(chosen: Options, base: str) -> Comparison:
         RenderError: the head's root cannot be rendered.
     """
     with clients(chosen, sys.stderr, with_cluster=False) as world:
-        head = world.repository.resolve(chosen.revision)
+        head = world.repository.ensure(chosen.revision)
         return between(chosen, world, Change(_base(world, base, head), head))
 
 
@@ -49,7 +52,7 @@ def between(chosen: Options, world: Clients, change: Change) -> Comparison:
     after = _side(replace(chosen, revision=change.head), world, "head", recall, change.tree)
     if before is None and after is None:
         raise _no_entry(chosen, base=change.base, head=change.head)
-    paths = world.repository.changed(change.base, change.tree or change.head)
+    paths = _changed(chosen, world, change.base, change.tree or change.head)
     return difference.compare(chosen, difference.Revisions(before, after, paths))
 
 
@@ -76,9 +79,10 @@ def against(chosen: Options, world: Clients, base: str | None, tree: str = "") -
         raise _no_entry(chosen, head=chosen.revision)
     session = planning.session(head, cluster, planning.lock(head))
     since = _deployed(session, world) if base is None else base
-    before = _before(chosen, world, since, recall)
-    paths = world.repository.changed(since, tree or head.commit)
-    fleet = difference.base_fleet(chosen, before, cluster)
+    commit, lost = (since, None) if isinstance(since, str) else ("", since)
+    before = _before(chosen, world, commit, recall)
+    fleet = lost or difference.base_fleet(chosen, before, cluster)
+    paths = _changed(chosen, world, commit, tree or head.commit)
     revisions = difference.Revisions(before, head, paths)
     told = difference.between(chosen, revisions, fleet, Fleet(session.fleet.root, session.units))
     foreseen = preview.foresee(session, reduced=True)
@@ -111,6 +115,20 @@ def shown(told: Comparison, output: str, code: int, made: Intent | None = None) 
             from runner.report import text
 
             return text.comparison(told)
+
+
+def unsaid(told: Comparison, output: str) -> list[str]:
+    """What cannot be rendered, where the form of the output has no place for it."""
+    from runner.report import clean
+
+    if output not in {"diff", "name"}:
+        return []
+    where = {"both": "on either side", "base": "in the base", "head": "in the head"}
+    return [
+        clean.line(f"{fault.kustomization} cannot be rendered {where[fault.side]}: {each}", clean.MESSAGE)
+        for fault in told.faults
+        for each in fault.problems
+    ]
 
 
 def cache() -> Path:
@@ -172,25 +190,46 @@ def _base(world: Clients, given: str, head: str) -> str:
     repository = world.repository
     if given:
         return repository.ensure(given)
-    for name in ("origin/HEAD", "origin/main", "origin/master"):
+    for branch in ("HEAD", "main", "master"):
         try:
-            found = repository.merge_base(repository.resolve(name), head)
+            tip = repository.resolve(f"refs/remotes/origin/{branch}")
         except UsageError:
             continue
-        if found:
-            return found
+        return _since(repository, f"origin/{branch}", tip, head)
     raise UsageError(
         "it is not known what to compare with: origin has no default branch here",
         hint="--base main, for example.",
     )
 
 
-def _deployed(session: Session, world: Clients) -> str:
-    """The commit that the cluster has on record; "" when nothing was ever deployed."""
+def _since(repository: Repository, name: str, tip: str, head: str) -> str:
+    found = repository.merge_base(tip, head)
+    if found is None:
+        raise UsageError(
+            f"it is not known where {head[:8]} left {name}: this clone is shallow",
+            hint=f"fetch the history too (actions/checkout with `fetch-depth: 0`), or --base {name}.",
+        )
+    if not found:
+        raise UsageError(
+            f"{head[:8]} and {name} have no history in common",
+            hint=f"--base {name} compares them as they are.",
+        )
+    return found
+
+
+def _deployed(session: Session, world: Clients) -> str | Fault:
+    """The commit that the cluster has on record; "" when nothing was ever deployed.
+
+    One that is nowhere any more, after a forced push, keeps nobody from planning: only the change itself
+    cannot be told from what was there before.
+    """
     root = session.records.get(session.fleet.root)
     if root is None or root.deployment is None:
         return ""
-    return world.repository.ensure(root.deployment.commit)
+    try:
+        return world.repository.ensure(root.deployment.commit)
+    except UsageError as exc:
+        return Fault(root.kustomization, "base", (Problem("base", exc.message, "build", hint=exc.hint),))
 
 
 def _recall(world: Clients) -> Recall | None:
@@ -201,6 +240,12 @@ def _before(chosen: Options, world: Clients, commit: str, recall: Recall | None)
     if not commit:
         return None
     return _side(replace(chosen, revision=commit, worktree=False), world, "base", recall)
+
+
+def _changed(chosen: Options, world: Clients, base: str, head: str) -> Sequence[PathChange]:
+    if chosen.worktree:
+        return world.repository.changed_on_disk(base)
+    return world.repository.changed(base, head)
 
 
 def _no_entry(chosen: Options, **revisions: str) -> UsageError:

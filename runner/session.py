@@ -102,6 +102,7 @@ class Session:
         None  # by the plan: Kustomization, object → effect
     )
     made_namespaces: set[str] = field(default_factory=set)  # by this run, for its records
+    started_at: float | None = None  # when the run began, which a re-plan does not change
     gave_way: bool = False  # to a newer run: some health was not waited for
     _abandoned: bool = False
     _writer: Store | None = None
@@ -242,9 +243,14 @@ class Session:
         """Everything there is to say about this run."""
         held = [h for helds in self.held_prunes.values() for h in helds]
         chosen = [unit for unit in self.units.values() if self.options.selects(unit.id)]
-        order = {id_: place for place, id_ in enumerate(in_order(self.units))}
+        nodes = {id_: node(unit, self.units) for id_, unit in self.units.items()}
+        waves = graph.waves(nodes)
+        order = {id_: place for place, id_ in enumerate(id_ for wave in waves for id_ in wave)}
         outcomes = tuple(
-            sorted(outcomes, key=lambda o: (order.get(o.kustomization, len(order)), o.kustomization))
+            sorted(
+                (_connected(outcome, nodes.get(outcome.kustomization, Node())) for outcome in outcomes),
+                key=lambda o: (order.get(o.kustomization, len(order)), o.kustomization),
+            )
         )
         return Run(
             self.world.cluster.server,
@@ -256,6 +262,9 @@ class Session:
             requests=dict(self.world.cluster.requests),
             dry_run=dry_run,
             superseded=self.gave_way,
+            started_at=self.started_at,
+            ended_at=self.world.clock.now(),
+            waves=waves,
         )
 
     def fresh(self, unit: Unit) -> Record:
@@ -314,6 +323,11 @@ def node(unit: Unit, units: Mapping[str, Unit]) -> Node:
     }
     children = {u.id for u in units.values() if u.parent == unit.id} if k.wait else checked - {unit.id}
     return Node(frozenset(needs), frozenset(children))
+
+
+def _connected(outcome: Outcome, node: Node) -> Outcome:
+    """The outcome, and whom it had to wait for."""
+    return replace(outcome, needs=tuple(sorted(node.needs)), awaits=tuple(sorted(node.awaits)))
 
 
 def in_order(units: Mapping[str, Unit]) -> list[str]:

@@ -51,6 +51,7 @@ class Reconciliation:
     versions: dict[ResourceRef, str] = field(default_factory=dict)  # that objects were applied at
     recorded_ahead: bool = False
     started_at: float = 0.0
+    applied_at: float | None = None
     ready_at: float | None = None
 
     def run(self) -> Outcome:
@@ -64,6 +65,7 @@ class Reconciliation:
                 return outcome
             self._render()
             self._apply()
+            self.applied_at = self.session.world.clock.now()
             self.turn.applied()
             self._health()
             self._tell(Phase.READY)
@@ -366,7 +368,9 @@ class Reconciliation:
             unhealthy=self.unhealthy,
             warnings=tuple(dict.fromkeys(redact.scrub(text, secrets) for text in self.warnings)),
             started_at=self.started_at,
+            applied_at=self.applied_at,
             ready_at=self.ready_at,
+            ended_at=self.session.world.clock.now(),
             waited_for=self.turn.waited_for,
         )
 

@@ -85,6 +85,11 @@ def _do(reporter: Reporter, progress: TextIO) -> Ending:
     payload = _payload(inputs.environment) if name in event.WITH_PAYLOAD else {}
     asked = inputs.one_of("mode", MODES)
     mode, note = event.decide(name, payload, dry_run=inputs.flag("dry-run") or asked == "diff")
+    if (asked == "comment") is not (mode is Mode.COMMENT):
+        raise UsageError(
+            f"mode: {asked}, on event {name}: comments for other runs are written on workflow_run",
+            hint="mode: comment on event workflow_run, and nowhere else.",
+        )
     if asked == "reconcile" and mode is Mode.PREVIEW:
         raise UsageError(
             f"mode: reconcile, on event {name}: nothing is deployed there", hint="use mode: auto, or diff."
@@ -96,6 +101,8 @@ def _do(reporter: Reporter, progress: TextIO) -> Ending:
             return Ending(int(ExitCode.DONE), note=note)
         case Mode.DEPLOY:
             return modes.deploy(inputs, payload, reporter, progress)
+        case Mode.COMMENT:
+            return modes.comment(inputs, payload, reporter)
         case Mode.PREVIEW:
             return modes.preview(inputs, name, payload, reporter, progress)
 

@@ -56,7 +56,7 @@ def outputs(ending: Ending) -> dict[str, str]:
     affected, failed, revision = 0, 0, ""
     if run := ending.run:
         actions.update(change.action for outcome in run.outcomes for change in outcome.changes)
-        affected = sum(any(c.action.writes for c in outcome.changes) for outcome in run.outcomes)
+        affected = sum(outcome.changed for outcome in run.outcomes)
         failed = sum(not outcome.ok for outcome in run.outcomes)
         revision = run.revision
     elif told := ending.comparison:

@@ -33,6 +33,7 @@ INPUTS: Mapping[str, str] = {
     "fail-on": "error",
     "values": "",
     "read-secrets": "false",
+    "report": "",
     "plan": "",
     "cache-dir": "",
     "substitute-precedence": "inline",
@@ -46,7 +47,7 @@ INPUTS: Mapping[str, str] = {
 }
 """Every input with its default, as action.yml has them; the token's is the job's own."""
 
-MODES = ("auto", "reconcile", "diff")
+MODES = ("auto", "reconcile", "diff", "comment")
 FINDINGS = ("error", "blocker", "caution", "deletion", "change")
 WHEN = ("changes", "always", "never")
 SCOPES = ("none", "cluster", "kustomizations")

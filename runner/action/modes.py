@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TextIO
@@ -9,14 +10,17 @@ from typing import Any, TextIO
 from runner import event, pipeline, review
 from runner.action import ending, telling
 from runner.action.ending import Ending
-from runner.action.inputs import FINDINGS, Inputs, options
+from runner.action.inputs import FINDINGS, Inputs, options, wrong
 from runner.action.kubeconfig import kubeconfig, secrets
 from runner.action.telling import Reporter
 from runner.assembly import clients
 from runner.commands import exit_code
 from runner.desired import Clients
 from runner.errors import ExitCode, NotThisBranch
-from runner.report import clean
+from runner.report import clean, reading
+
+MOST_BYTES = 20_000_000
+"""Of a report: whoever wrote it must not make others wait."""
 
 
 def deploy(inputs: Inputs, payload: Mapping[str, Any], reporter: Reporter, progress: TextIO) -> Ending:
@@ -55,6 +59,32 @@ def preview(
     if told.comparison is not None and inputs.flag("annotations"):
         told = replace(told, annotations=tuple(telling.marks(told.comparison)))
     return reporter.commented(telling.files(inputs, told), event.pull_number(payload))
+
+
+def comment(inputs: Inputs, payload: Mapping[str, Any], reporter: Reporter) -> Ending:
+    """Comment on the pull request that another run looked at, which may have been a fork's.
+
+    Of that run nothing is believed but the commit, which GitHub names; GitHub says too whose it is.
+    """
+    commit = event.commented_commit(payload)
+    file = inputs.file("report")
+    if file is None:
+        raise wrong("report", "it is required", hint="the report.json that the other run left.")
+    if file.stat().st_size > MOST_BYTES:
+        raise wrong("report", f"it has more than {MOST_BYTES:,} bytes")
+    if reporter.forge is None:
+        raise wrong("token", "it is required", hint="with `pull-requests: write`.")
+    try:
+        document = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as exc:
+        raise wrong("report", "it is no JSON", hint="the report.json that the other run left.") from exc
+    told = reading.comparison(document, "input report")
+    pulls = [pull for pull in reporter.forge.pulls(commit) if pull.open and pull.head == commit]
+    ended = Ending(int(ExitCode.DONE), comparison=told)
+    if not pulls:
+        return Ending(int(ExitCode.DONE), note=f"no open pull request has {commit[:8]} as its head")
+    reporter.begin(commit, quiet=True)
+    return reporter.commented(ended, pulls[0].number)
 
 
 def _compared(

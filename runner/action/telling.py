@@ -111,11 +111,15 @@ class Reporter:
     forge: Forge | None
     inputs: Inputs
     teller: Teller | None = None
+    quiet: bool = False
 
-    def begin(self, head: str) -> None:
+    def begin(self, head: str, *, quiet: bool = False) -> None:
+        """From now on there is a commit to speak of; quietly when the verdict is another run's."""
         if self.forge is not None:
+            self.quiet = quiet
             self.teller = Teller(self.forge, self.inputs, head)
-            self.teller.begun()
+            if not quiet:
+                self.teller.begun()
 
     def commented(self, ending: Ending, pull: int) -> Ending:
         """The preview with its comment written, where there is a pull request."""
@@ -129,7 +133,7 @@ class Reporter:
 
     def end(self, ending: Ending) -> None:
         """Tell how it ended, however it did: a check that was begun must not go on for ever."""
-        if self.teller is None:
+        if self.teller is None or self.quiet:
             return
         self.teller.ended(ending)
         if ending.run and not ending.run.dry_run and not ending.run.interrupted:

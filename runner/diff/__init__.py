@@ -9,10 +9,10 @@ from runner.changes import FieldChange
 from runner.diff.definitions import definition_fields, is_definition
 from runner.diff.masked import binary_fields, secret_fields
 from runner.diff.pairing import Pair, Renames, pair, renamed, renames
-from runner.diff.walk import walk
+from runner.diff.walk import same, walk
 from runner.model import Manifest
 
-__all__ = ["Pair", "Renames", "fields", "pair", "renamed", "renames", "secret_fields"]
+__all__ = ["Pair", "Renames", "fields", "pair", "renamed", "renames", "same", "secret_fields"]
 
 
 def fields(before: Manifest, after: Manifest) -> tuple[FieldChange, ...]:

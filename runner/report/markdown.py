@@ -17,7 +17,7 @@ _TICKS = re.compile("`{50,}")  # GitHub's parser knows no code span behind more 
 def code(foreign: str, limit: int = clean.NAME) -> str:
     """Foreign words as a code span, in a table too: no markup, link or mention comes to life in it."""
     shown = _TICKS.sub("`…`", unmarked(clean.line(foreign, limit).replace("|", "¦"))) or "–"
-    ticks = "`" * (_longest(shown) + 1)
+    ticks = "`" * (longest(shown) + 1)
     space = " " if "`" in (shown[0], shown[-1]) else ""
     return f"{ticks}{space}{shown}{space}{ticks}"
 
@@ -30,7 +30,7 @@ def tag(foreign: str) -> str:
 def fenced(lines: Sequence[str], language: str = "text") -> str:
     """Clean lines as a block that none of them can end."""
     body = unmarked("\n".join(lines))
-    fence = "`" * max(3, _longest(body) + 1)
+    fence = "`" * max(3, longest(body) + 1)
     return f"{fence}{language}\n{body}\n{fence}"
 
 
@@ -63,5 +63,6 @@ def bounded(blocks: Iterable[str], share: int, what: str, apart: str = "\n") -> 
     return parts
 
 
-def _longest(shown: str) -> int:
+def longest(shown: str) -> int:
+    """Of the rows of backticks in it."""
     return max((len(ticks) for ticks in re.findall("`+", shown)), default=0)

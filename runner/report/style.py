@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -18,6 +18,12 @@ MARKS: Mapping[str, str] = {
     State.SKIPPED: "–",
 }
 """One sign for each way a Kustomization can end."""
+
+STATES = (State.FAILED, State.BLOCKED, State.READY, State.SUSPENDED, State.SKIPPED)
+"""The order in which states are counted, worst first."""
+
+SIGNALS: Mapping[int, str] = {2: "SIGINT", 15: "SIGTERM"}
+"""The signals that interrupt a run, as people know them."""
 
 Word = TypeVar("Word", bound=str)
 
@@ -74,6 +80,14 @@ def count(number: int, noun: str) -> str:
 def tally(counts: Mapping[Word, int], order: Iterable[Word]) -> str:
     """`2 created, 1 configured, 5 unchanged`: what is zero is left out."""
     return ", ".join(f"{counts[word]:,} {word}" for word in order if counts.get(word))
+
+
+def ends(items: Sequence[str], most: int) -> list[str]:
+    """The first and the last ones; how many lie between is in their place."""
+    if len(items) <= most:
+        return list(items)
+    half = most // 2
+    return [*items[:half], f"… {len(items) - 2 * half:,} more …", *items[-half:]]
 
 
 def names(items: Iterable[str], most: int) -> str:

@@ -56,7 +56,16 @@ def test_a_failure_blocks_its_dependents_and_the_chain_recovers_in_order(world: 
     assert set(fixed.states.values()) == {"ready"}
     infra, middleware, app = (fixed.of(name) for name in ("infra", "middleware", "app"))
     assert infra["readyAt"] <= middleware["startedAt"] < middleware["readyAt"] <= app["startedAt"]
+    assert app["startedAt"] <= app["appliedAt"] <= app["readyAt"] <= app["endedAt"]
     assert app["waitedFor"] == [f"{world.namespace}/fleet", f"{world.namespace}/middleware"]
+    assert [(need["kustomization"], need["edge"]) for need in app["needs"]] == [
+        (f"{world.namespace}/fleet", "parent"),
+        (f"{world.namespace}/middleware", "dependsOn"),
+    ]
+    assert fixed.json["waves"] == [
+        [f"{world.namespace}/{name}"] for name in ("fleet", "infra", "middleware", "app")
+    ]
+    assert broken.json["startedAt"] < broken.of("infra")["endedAt"] <= broken.json["endedAt"]
 
 
 def test_variables_come_from_a_config_map(world: Bench):

@@ -72,6 +72,9 @@ class FakeRepository:
             if old.get(path) != new.get(path)
         )
 
+    def changed_on_disk(self, base: str) -> tuple[PathChange, ...]:
+        return self.changed(base, "")
+
     def is_ancestor(self, older: str, newer: str) -> bool | None:
         return self.ancestors.get((older, newer))
 

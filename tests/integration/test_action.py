@@ -307,3 +307,79 @@ def test_a_mode_that_does_not_fit_the_event_is_refused(step: Step):
     code, log, _, _ = step.run(mode="reconcile")
     assert code == 2
     assert "mode: reconcile, on event pull_request" in log
+
+
+class TestForks:
+    """A fork's run has no secret and no token that may write; another run comments for it."""
+
+    @pytest.fixture
+    def left(self, step: Step) -> Step:
+        """The step of a second run, with what the first one left."""
+        _, _, written, _ = step.run(token="")
+        report = (step.temp / written["report-path"]).with_name("report.json")
+        (step.temp / "downloaded.json").write_bytes(report.read_bytes())
+        step.payload = {"action": "completed", "workflow_run": {"head_sha": step.head}}
+        step.environment |= {"INPUT_MODE": "comment", "INPUT_REPORT": "downloaded.json"}
+        return step
+
+    def test_the_comment_says_what_the_other_run_found(self, left: Step):
+        code, log, written, _ = left.run("workflow_run")
+        assert code == 0, log
+        (comment,) = left.comments
+        assert comment.startswith(KEY)
+        assert "`1.4.3`" in comment
+        assert written["comment-url"]
+
+    def test_the_pull_request_is_the_one_that_github_names(self, left: Step):
+        left.payload["workflow_run"]["head_sha"] = "d" * 40
+        left.server.repository.commit("d" * 40)
+        code, log, _, _ = left.run("workflow_run")
+        assert code == 0
+        assert not left.comments, log
+
+    @pytest.mark.parametrize(
+        "document",
+        [
+            "",
+            "[]",
+            "{}",
+            '{"schema": "kustodian/diff/v1"}',
+            '{"schema": "kustodian/diff/v2"}',
+            "[" * 100_000,
+            '{"schema": "kustodian/diff/v1", "entry": {"a": 1}}',
+        ],
+    )
+    def test_what_is_no_report_is_refused(self, left: Step, document: str):
+        (left.temp / "downloaded.json").write_text(document)
+        code, log, _, _ = left.run("workflow_run")
+        assert code == 2
+        assert "input report" in log
+        assert "Traceback" not in log
+        assert not left.comments
+
+    @pytest.mark.parametrize(
+        "hostile",
+        [
+            "</details>\n\n# forged",
+            f"{KEY}forged",
+            "@everybody #1 https://evil.example ```",
+            "\n::set-output name=changed::false",
+        ],
+    )
+    def test_hostile_text_stays_text(self, left: Step, hostile: str):
+        file = left.temp / "downloaded.json"
+        document = json.loads(file.read_text())
+        document["changes"][0]["reason"] = hostile
+        document["changes"][0]["ref"]["name"] = hostile
+        document["changes"][0]["fields"][0]["after"] = hostile
+        file.write_text(json.dumps(document))
+        code, log, _, _ = left.run("workflow_run")
+        assert code == 0
+        (comment,) = left.comments
+        assert comment.count(KEY) == 1
+        assert "\n# forged" not in comment
+        assert not re.search(r"^::set-output", log, re.MULTILINE)
+
+    def test_the_mode_and_the_event_go_together(self, left: Step):
+        assert left.run("workflow_run", mode="auto")[0] == 2
+        assert left.run("push", mode="comment")[0] == 2

@@ -6,53 +6,31 @@ right is checked again by rendering both sides from nothing, one build at a time
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from runner import review
-from runner.changes import Comparison
 from runner.clients.kustomize.compile import build as compile_worker
 from runner.errors import UsageError
 from runner.model import Action
 from runner.options import Options
-from tests.e2e.harness import Repository
-
-ENTRY = "clusters/test"
-Edit = Callable[[Repository], object]
+from tests.e2e.harness import ENTRY, Repository
+from tests.integration.edited import (
+    affected,
+    clone,
+    compared,
+    config,
+    kustomization,
+    replaced,
+    uses,
+    written,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def worker() -> None:
     compile_worker()
-
-
-def kustomization(name: str, path: str, **spec: object) -> dict:
-    source = {"kind": "GitRepository", "name": "flux-system"}
-    return {
-        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
-        "kind": "Kustomization",
-        "metadata": {"name": name, "namespace": "flux-system"},
-        "spec": {"interval": "10m", "path": path, "prune": True, "sourceRef": source, **spec},
-    }
-
-
-def config(name: str, **data: str) -> dict:
-    meta = {"name": name, "namespace": "default"}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
-
-
-def uses(name: str, reference: str) -> dict:
-    """A Deployment that reads a ConfigMap."""
-    container = {"name": "app", "image": "app:1", "envFrom": [{"configMapRef": {"name": reference}}]}
-    template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": {"selector": {"matchLabels": {"app": name}}, "template": template},
-    }
 
 
 def fleet(repository: Repository) -> None:
@@ -138,38 +116,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 @pytest.fixture
 def repository(original: Repository, tmp_path: Path) -> Repository:
     """A clone of the fleet, on a branch of its own."""
-    original.git("clone", "--quiet", "--no-hardlinks", str(original.path), str(tmp_path / "clone"))
-    clone = Repository.__new__(Repository)
-    object.__setattr__(clone, "path", tmp_path / "clone")
-    clone.git("checkout", "--quiet", "-b", "change")
-    return clone
-
-
-def compared(repository: Repository, base: str = "origin/main", **options: object) -> Comparison:
-    return review.diff(Options(repo=repository.path, entry=ENTRY, **options), base)
-
-
-def affected(told: Comparison) -> dict[str, list[str]]:
-    """Name to reasons, those without any left out: they only depend on another."""
-    return {
-        each.kustomization.partition("/")[2]: [str(why) for why in each.reasons]
-        for each in told.affected
-        if not each.dependent
-    }
-
-
-def replaced(path: str, old: str, new: str) -> Edit:
-    def edit(repository: Repository) -> None:
-        file = repository.path / path
-        text = file.read_text()
-        assert old in text
-        file.write_text(text.replace(old, new))
-
-    return edit
-
-
-def written(path: str, *documents: object) -> Edit:
-    return lambda repository: repository.write(path, *documents)
+    return clone(original, tmp_path / "clone")
 
 
 CASES = {

@@ -208,6 +208,7 @@ class TestInputs:
             "plan",
             "cache_dir",
             "working_directory",
+            "report",
         }
 
         offered = {name.replace("-", "_") for name in action.INPUTS} - others

@@ -88,13 +88,19 @@ def test_a_file_that_is_read_but_makes_no_difference_affects_nothing():
     changed = modified("apps/api/config.yaml")
     same = fleet(unit("api")), fleet(unit("api"))
     assert found(*same, *changed) == {}
-    assert idle(affected(Sides(*same), changed), changed) == ("apps/api/config.yaml",)
+    assert idle(Sides(*same), affected(Sides(*same), changed), changed) == ("apps/api/config.yaml",)
 
 
 def test_a_file_that_nobody_reads():
     changed = modified("README.md", "apps/api/config.yaml")
     sides = Sides(fleet(unit("api")), fleet(unit("api", value="2")))
-    assert idle(affected(sides, changed), changed) == ("README.md",)
+    assert idle(sides, affected(sides, changed), changed) == ("README.md",)
+
+
+def test_the_files_of_one_that_comes_or_goes_are_not_idle():
+    changed = modified("README.md", "apps/api/config.yaml")
+    for sides in (Sides(fleet(), fleet(unit("api"))), Sides(fleet(unit("api")), fleet())):
+        assert idle(sides, affected(sides, changed), changed) == ("README.md",)
 
 
 def test_a_shared_base_affects_everybody_who_reads_it():
@@ -259,3 +265,22 @@ def test_the_consumer_of_a_variable_depends_on_its_producer():
         ("flux-system/vars", ()),
         ("flux-system/api", ("flux-system/vars",)),
     ]
+
+
+@pytest.mark.parametrize("side", ["base", "head"])
+def test_grandchildren_of_a_parent_that_cannot_be_rendered_neither_come_nor_go(side: str):
+    leaf = unit("leaf", parent="flux-system/api")
+    whole, broken = fleet(unit("api"), leaf), fleet(top=root(problems=BROKEN))
+    pair = (broken, whole) if side == "base" else (whole, broken)
+    assert not found(*pair).keys() & {"api", "leaf"}
+
+
+@pytest.mark.parametrize("value", [True, 1.0])
+def test_values_that_python_takes_for_the_same(value: object):
+    changed = modified("apps/api/config.yaml")
+    assert "api" in found(fleet(unit("api", value=1)), fleet(unit("api", value=value)), *changed)
+
+
+def test_what_is_wrong_on_both_sides_may_move_to_another_line():
+    moved = (replace(BROKEN[0], line=9),)
+    assert found(fleet(unit("api", problems=BROKEN)), fleet(unit("api", problems=moved))) == {}

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import html.parser
 import os
 import re
 from dataclasses import replace
 from pathlib import Path
 
-import cmarkgfm
 import pytest
-from cmarkgfm.cmark import Options
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +15,7 @@ from runner.changes import Affected, Comparison, FieldChange, ImageChange, Pendi
 from runner.model import Action
 from runner.report import clean, comment
 from tests.fakes import comparisons as made
+from tests.fakes.reader import CORPUS, Reader
 
 GOLDEN = Path(__file__).parent / "golden"
 ALL = {
@@ -26,50 +24,12 @@ ALL = {
     "caution": made.CAUTION,
     "faults": made.FAULTS,
 }
-CORPUS = (
-    made.HOSTILE, "`", "``", "```\n", "~~~", "</details>", "</summary></code>", "<!-- x", "--> <b>",
-    "@org/team", "#1", "org/repo#1", "GH-1", "3f2a9c1b7d3f2a9c1b7d3f2a9c1b7d3f2a9c1b7d",
-    "https://evil.example", "<https://x.example>", "a@b.example", "[x]: http://evil.example", "![](http://x)",
-    "| a | b |\n|-|-|", "> [!CAUTION]\n> x", "- [ ] x", "# x", "    x", "\\", "\\`", "$$x$$", "$`", "`$",
-    ":smile:", "*a* _b_ ~c~", "&lt;script&gt; &#96;", "]]>", "x" * 10_000, "`" * 10_000, "\u202e\u2066",
-    "\x00\x1b]8;;http://x\x07", "\ud800", " ", "", "\n\n\n", "\t", "\r\n", "<!-- kustodian:x:0 -->",
-    "<!-\x00- kustodian:", "<!-- kusto\x00dian:", "suggestion\n```suggestion\nx\n```",
-)  # fmt: skip
 
 
 def golden(name, got):
     if os.environ.get("UPDATE_GOLDEN"):
         (GOLDEN / name).write_text(got, encoding="utf-8")
     assert got == (GOLDEN / name).read_text(encoding="utf-8"), f"UPDATE_GOLDEN=1 rewrites {name}"
-
-
-class Reader(html.parser.HTMLParser):
-    """What GitHub's own Markdown makes of it: the tags, and the words that are in no code."""
-
-    def __init__(self, markdown):
-        super().__init__()
-        self.tags, self.comments, self.words, self._open = [], [], [], []
-        options = Options.CMARK_OPT_UNSAFE
-        extensions = ["table", "autolink", "strikethrough", "tagfilter", "tasklist"]
-        self.feed(cmarkgfm.markdown_to_html_with_extensions(markdown, options, extensions))
-        self.close()
-        assert not self._open
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, *(attr for attr in attrs if attr != ("open", None))))
-        if tag not in {"br", "hr", "img", "input"}:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag):
-        self.tags.append(f"/{tag}")
-        assert self._open.pop() == tag
-
-    def handle_comment(self, data):
-        self.comments.append(data)
-
-    def handle_data(self, data):
-        if not {"code", "pre"} & set(self._open):
-            self.words.append(data)
 
 
 @pytest.mark.parametrize("name", ALL)

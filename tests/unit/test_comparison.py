@@ -18,8 +18,9 @@ from jsonschema import Draft202012Validator
 
 import runner.report
 from runner.changes import Cause, Comparison, FieldChange, Severity, Touch
+from runner.errors import UsageError
 from runner.model import Action, State
-from runner.report import clean, difference, fields, json, manifest, overview, text, unified, yaml
+from runner.report import clean, difference, fields, json, manifest, overview, reading, text, unified, yaml
 from tests.fakes import comparisons as made
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -264,3 +265,40 @@ def test_the_same_again_gives_the_same_bytes():
     shuffled = replace(made.CAUTION, held=tuple(reversed(made.CAUTION.held)))
     for view in (text.comparison, json.diff, unified.comparison):
         assert view(shuffled) == view(made.CAUTION)
+
+
+class TestReading:
+    """What `diff -o json` writes is read again, and nothing else is."""
+
+    @pytest.mark.parametrize("name", ALL)
+    def test_what_is_written_is_read_again(self, name):
+        document = stdlib_json.loads(json.diff(ALL[name]))
+
+        read = reading.comparison(document, "report.json")
+
+        assert stdlib_json.loads(json.diff(read)) == document
+
+    @pytest.mark.parametrize("name", ["caution", "faults"])
+    def test_any_part_of_another_type_is_refused(self, name):
+        document = stdlib_json.loads(json.diff(ALL[name]))
+        for path in paths(document):
+            if path[-1] in {"before", "after", "dependent", "exitCode", "schema"}:
+                continue  # free, or follows from the rest
+            damaged = stdlib_json.loads(stdlib_json.dumps(document))
+            holder = damaged
+            for step in path[:-1]:
+                holder = holder[step]
+            holder[path[-1]] = {"of": "another type"}
+            with pytest.raises(UsageError, match=r"report\.json"):
+                reading.comparison(damaged, "report.json")
+
+
+def paths(value, here=()):
+    """The way to every part of a document, the first item of a list standing for all; values are free."""
+    items = (
+        value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
+    )
+    for key, below in items:
+        yield (*here, key)
+        if key not in {"before", "after"}:
+            yield from paths(below, (*here, key))

@@ -26,7 +26,8 @@ class TestDecision:
             ("workflow_dispatch", {"inputs": None}, False, Mode.DEPLOY),
             ("workflow_dispatch", {}, True, Mode.PREVIEW),
             ("pull_request", {"action": "opened", "number": 7}, False, Mode.PREVIEW),
-            ("pull_request", {"action": "closed"}, True, Mode.PREVIEW),
+            ("pull_request", {"action": "closed"}, True, Mode.NOTHING),
+            ("workflow_run", {"action": "completed"}, False, Mode.COMMENT),
             ("merge_group", {"action": "checks_requested"}, False, Mode.PREVIEW),
             ("schedule", {"schedule": "0 * * * *"}, True, Mode.PREVIEW),
             ("issue_comment", {}, True, Mode.PREVIEW),
@@ -35,7 +36,7 @@ class TestDecision:
     def test_it_decides_what_a_run_may_do(self, name, payload, dry_run, expected):
         assert event.decide(name, payload, dry_run=dry_run)[0] is expected
 
-    @pytest.mark.parametrize("name", ["schedule", "issue_comment", "release", "workflow_run"])
+    @pytest.mark.parametrize("name", ["schedule", "issue_comment", "release"])
     def test_others_are_refused_by_name(self, name):
         with pytest.raises(UsageError, match=f"^event {name} ") as caught:
             event.decide(name, {}, dry_run=False)

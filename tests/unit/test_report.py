@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 import runner.report
+from runner.graph import Edge, Milestone, Need
 from runner.model import Action, Change, Health, Held, Leaf, Outcome, ResourceRef, Run, State, Status
 from runner.rendered import Place, Problem, Subject
 from runner.report import clean, facts, json, style, text, yaml
@@ -47,7 +48,9 @@ OUTCOMES = (
             Change(ref("ConfigMap", "old"), Action.DELETED, "no longer in Git"),
         ),
         warnings=("policy/v1beta1 PodDisruptionBudget is deprecated in v1.21+",),
-        started_at=THEN, ready_at=THEN + 12.34, waited_for=("flux-system/flux-system",),
+        started_at=THEN, applied_at=THEN + 2, ready_at=THEN + 12.34, ended_at=THEN + 13,
+        waited_for=("flux-system/flux-system",),
+        needs=(Need("flux-system/flux-system", Milestone.APPLIED, Edge.PARENT),),
     ),
     Outcome(
         "flux-system/apps", State.FAILED,
@@ -62,7 +65,8 @@ OUTCOMES = (
     ),
     Outcome("team/web", State.BLOCKED, blocked_by=("flux-system/apps", "flux-system/infra")),
     Outcome("flux-system/legacy", State.SUSPENDED),
-    Outcome("flux-system/flux-system", State.READY, started_at=THEN, ready_at=THEN + 65),
+    Outcome("flux-system/flux-system", State.READY, started_at=THEN, ready_at=THEN + 65,
+            awaits=("flux-system/infra",)),
 )  # fmt: skip
 HELD = (
     Held("flux-system/infra", (ref("Job", "b"), ref("Job", "a")), "more than 20 %", "9f86d081884c7d65"),
@@ -72,6 +76,8 @@ RUN = Run(
     SCOPE.cluster, SCOPE.entry, REVISION, OUTCOMES, HELD,
     ("team/web cannot be rendered: every prune of this run is held",),
     {"GET": 4, "LIST": 10, "PATCH": 3000, "WATCH": 2},
+    started_at=THEN - 1, ended_at=THEN + 66,
+    waves=(("flux-system/flux-system",), ("flux-system/infra", "flux-system/legacy"), ("flux-system/apps",)),
 )  # fmt: skip
 LEAVES = (
     Leaf("flux-system/flux-system", "clusters/production", objects=(API,) * 2, recorded=State.READY,
@@ -175,6 +181,8 @@ def test_documents_are_what_their_schema_says(name, facts_of):
 def test_schemas_know_every_word():
     definitions = schema("reconcile")["$defs"]
     assert set(definitions["change"]["properties"]["action"]["enum"]) == set(Action)
+    needs = schema("reconcile")["properties"]["kustomizations"]["items"]["properties"]["needs"]
+    assert {*needs["items"]["properties"]["edge"]["enum"], Edge.CHILD} == set(Edge)
     assert set(definitions["health"]["properties"]["status"]["enum"]) == set(Status)
     for name, states in (("reconcile", {*State}), ("get", {*State, None})):
         each = schema(name)["properties"]["kustomizations"]["items"]

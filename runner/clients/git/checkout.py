@@ -14,6 +14,7 @@ from runner.clients.git.disk import shown
 from runner.clients.git.history import FETCH_MORE
 from runner.clients.git.identity import repository_id
 from runner.clients.git.listing import tree_entries
+from runner.clients.git.ondisk import differences, files_on_disk
 from runner.clients.git.scratch import Scratch
 from runner.clients.git.tree import switch_tree, write_tree, write_worktree
 from runner.errors import UsageError
@@ -116,6 +117,11 @@ class GitCheckout:
         """The files that two commits or trees differ in, by path; "" is an empty tree."""
         old, new = (self._treeish(side) if side else "" for side in (base, head))
         return changes(self.scratch.view(), old, new)
+
+    def changed_on_disk(self, base: str) -> tuple[PathChange, ...]:
+        """The files that the work tree and a commit differ in, by path; what was renamed is two of them."""
+        form = self._git.output("rev-parse", "--show-object-format").decode().strip()
+        return differences(self.files(base), files_on_disk(self.scratch.view(), self.root, form))
 
     def is_ancestor(self, older: str, newer: str) -> bool | None:
         """Whether `newer` contains `older`; None when the history at hand cannot tell."""

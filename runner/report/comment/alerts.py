@@ -8,7 +8,7 @@ from runner.changes import Comparison, Fault, Severity, Signal
 from runner.model import Held
 from runner.rendered import Problem
 from runner.report import overview, style, views
-from runner.report.comment.budget import Budget
+from runner.report.budget import Budget
 from runner.report.markdown import code
 
 _MESSAGE = 600

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from runner.changes import Comparison, FieldChange, ObjectChange, Severity, Touch
 from runner.model import Action, Manifest, ResourceRef
 from runner.report import clean, fields, manifest, overview, style
-from runner.report.comment.budget import Budget
+from runner.report.budget import Budget
 from runner.report.markdown import code, fenced, folded, size, tag
 
 _OPEN = 4_000  # bytes of diff that nobody has to click for

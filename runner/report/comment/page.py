@@ -11,8 +11,8 @@ from hashlib import sha256
 
 from runner.changes import Comparison
 from runner.report import overview, style
+from runner.report.budget import Budget
 from runner.report.comment import alerts, objects, tables
-from runner.report.comment.budget import Budget
 from runner.report.markdown import MARK, code, size
 
 COMMENT = 60_000

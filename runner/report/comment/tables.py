@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from runner.changes import Comparison, Severity
 from runner.report import overview, style
-from runner.report.comment.budget import Budget
+from runner.report.budget import Budget
 from runner.report.markdown import code, folded
 
 _ROWS = "| Kustomization | Objects | Images | Dependents | Wave | Notes |\n|-|-|-:|-:|-:|-|"

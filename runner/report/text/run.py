@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from runner.model import Action, Held, Outcome, Run, State
-from runner.report import clean, facts, style, views
+from runner.report import clean, facts, style, timing, views
 
-_STATES = (State.FAILED, State.BLOCKED, State.READY, State.SUSPENDED, State.SKIPPED)
 _ACTIONS = (
     Action.CREATED,
     Action.CONFIGURED,
@@ -18,7 +17,6 @@ _ACTIONS = (
     Action.SKIPPED,
     Action.UNKNOWN,
 )
-_SIGNALS = {2: "SIGINT", 15: "SIGTERM"}
 _WIDEST = 72
 _INDENT = "    "
 _MOST_NAMES = 8
@@ -26,7 +24,7 @@ _MOST_NAMES = 8
 
 def reconcile(run: Run) -> str:
     """The whole result, failures first."""
-    outcomes = sorted(run.outcomes, key=lambda each: min(_STATES.index(each.state), 2))
+    outcomes = sorted(run.outcomes, key=lambda each: min(style.STATES.index(each.state), 2))
     parts = [
         [_header(run)],
         _table(outcomes),
@@ -34,6 +32,7 @@ def reconcile(run: Run) -> str:
         _totals(run, outcomes),
         *(list(_held(held, run)) for held in sorted(run.held, key=lambda each: each.kustomization)),
         _requests(run),
+        _time(run),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
@@ -45,7 +44,7 @@ def _header(run: Run) -> str:
     if run.server:
         what += f" on {clean.line(run.server)}"
     if run.interrupted:
-        what = f"Interrupted by {_SIGNALS.get(run.interrupted, f'signal {run.interrupted}')}: {what}"
+        what = f"Interrupted by {style.SIGNALS.get(run.interrupted, f'signal {run.interrupted}')}: {what}"
     elif run.superseded:
         what = f"Superseded by a newer commit: {what}"
     elif run.dry_run:
@@ -109,7 +108,7 @@ def _labelled(label: str, text: str) -> list[str]:
 def _totals(run: Run, outcomes: list[Outcome]) -> list[str]:
     if not outcomes:
         return ["No Kustomizations."]
-    states = style.tally(Counter(each.state for each in outcomes), _STATES)
+    states = style.tally(Counter(each.state for each in outcomes), style.STATES)
     actions = Counter(change.action for each in outcomes for change in each.changes)
     lines = [f"{style.count(len(outcomes), 'Kustomization')}: {states}"]
     if actions:
@@ -125,13 +124,25 @@ def _requests(run: Run) -> list[str]:
     return [f"Requests: {told}"] if told else []
 
 
+def _time(run: Run) -> list[str]:
+    """Where the time went, when anybody waited for anybody."""
+    begun = {each.kustomization for each in run.outcomes if each.started_at is not None}
+    waves = [wave for wave in run.waves if not begun.isdisjoint(wave)]
+    told = timing.timing(run)
+    if not waves[1:] or told.whole is None:
+        return []
+    steps = [f"{clean.line(step.kustomization)} {style.duration(step.took)}" for step in told.path]
+    path = " → ".join(style.ends(steps, timing.MOST_STEPS))
+    return [f"Took {style.duration(told.whole)}; critical path: {path}"]
+
+
 def _progress(outcomes: list[Outcome]) -> Iterator[str]:
     """What an interrupted run did to the cluster: for each Kustomization all, some or none of it."""
     groups: dict[str, list[str]] = {"Applied": [], "Partly applied": [], "Not applied": []}
     for each in outcomes:
         if each.state is State.READY:
             groups["Applied"].append(each.kustomization)
-        elif any(change.action.writes for change in each.changes):
+        elif each.changed:
             groups["Partly applied"].append(each.kustomization)
         elif each.state is not State.SUSPENDED:
             groups["Not applied"].append(each.kustomization)

@@ -39,15 +39,27 @@ class Docker:
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run to the end; a failure raises with what Docker said."""
-        environment = dict(os.environ)
-        if self.host:  # the legacy builder: where no registry is, nothing else can be had
-            environment |= {"DOCKER_HOST": self.host, "DOCKER_BUILDKIT": "0"}
         done = subprocess.run(
-            ["docker", *arguments], env=environment, capture_output=True, text=True, check=False
+            ["docker", *arguments], env=self.environment(), capture_output=True, text=True, check=False
         )
         if check and done.returncode:
             raise RuntimeError(f"docker {arguments[0]} failed: {(done.stdout + done.stderr)[-4000:]}")
         return done
+
+    def environment(self) -> dict[str, str]:
+        """For any program that is to use this daemon."""
+        # The legacy builder: where no registry is, nothing else can be had.
+        chosen = {"DOCKER_HOST": self.host, "DOCKER_BUILDKIT": "0"} if self.host else {}
+        return {**os.environ, **chosen}
+
+    def containers(self, name: str) -> list[str]:
+        """Those with this in their names, also when they have ended."""
+        return self.run("ps", "--all", "--quiet", "--filter", f"name={name}").stdout.split()
+
+    def remove(self, name: str) -> None:
+        """End and remove them, if there are any."""
+        if found := self.containers(name):
+            self.run("rm", "--force", "--volumes", *found, check=False)
 
     def answers(self) -> bool:
         return not self.run("info", check=False).returncode

@@ -1,0 +1,144 @@
+"""What the action does on each event, in a real workflow and a real cluster."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+import yaml
+
+from tests.e2e.act import events
+from tests.e2e.act.workflow import Act
+from tests.e2e.harness import Bench, config_map, kustomization
+
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.xdist_group("docker")]
+
+
+def fleet(world: Bench) -> str:
+    """A fleet with one Kustomization of one ConfigMap; its commit."""
+    world.repository.write("clusters/test/app.yaml", kustomization(world, "app", "app"))
+    world.repository.write("app/one.yaml", config_map(world, "one"))
+    return world.repository.commit()
+
+
+def proposal(world: Bench) -> tuple[str, str]:
+    """A merge of a branch that adds a ConfigMap is what is checked out; base and head of the branch."""
+    base = fleet(world)
+    world.repository.git("checkout", "--quiet", "-b", "changes")
+    world.repository.write("app/two.yaml", config_map(world, "two"))
+    head = world.repository.commit()
+    world.repository.git("checkout", "--quiet", "--detach", "main")
+    world.repository.git("merge", "--quiet", "--no-ff", "--message", "merge", "changes")
+    return base, head
+
+
+def test_a_push_deploys(act: Act, world: Bench):
+    first = fleet(world)
+
+    job = act.run("push", events.push(events.NOTHING, first))
+
+    assert job.result == "success", job.printed
+    assert world.config_maps() == {"one"}
+    assert job.seen == {
+        "changed": "true", "affected": "1", "applied": "1", "pruned": "0", "failed": "0",
+        "revision": f"main@sha1:{first}", "plan-path": "", "report-path": "", "comment-url": "",
+    }  # fmt: skip
+    assert job.summary.startswith("### ✓ Reconciled: `clusters/test`")
+    assert "1 created" in job.summary
+    user = yaml.safe_load(world.kubeconfig.read_text())["users"][0]["user"]
+    assert user["client-key-data"] not in job.printed
+
+    world.repository.remove("app/one.yaml")
+    world.repository.write("app/two.yaml", config_map(world, "two"))
+    second = world.repository.commit()
+    job = act.run("push", events.push(first, second))
+
+    assert job.result == "success", job.printed
+    assert world.config_maps() == {"two"}
+    assert (job.seen["applied"], job.seen["pruned"]) == ("1", "1")
+
+
+def test_what_fails_is_red_and_still_tells_all(act: Act, world: Bench):
+    world.repository.write("clusters/test/bad.yaml", kustomization(world, "bad", "nowhere"))
+    commit = fleet(world)
+
+    job = act.run("push", events.push(events.NOTHING, commit))
+
+    assert (job.result, job.code) == ("failure", 1), job.printed
+    assert world.config_maps() == {"one"}
+    assert job.seen["failed"] == "1"
+    assert len(job.errors) == 1
+    assert "bad" in job.errors[0]
+    assert job.summary.startswith("### ✗ Reconciled")
+
+
+def test_a_pull_request_is_previewed(act: Act, world: Bench):
+    base, head = proposal(world)
+    world.reconcile("--revision", base)
+    before = world.writes()
+
+    job = act.run("pull_request", events.pull_request(base, head))
+
+    assert job.result == "success", job.printed
+    assert world.writes() == before
+    assert (job.seen["changed"], job.seen["applied"]) == ("true", "1")
+    assert "nothing was written" in job.summary
+
+
+def test_a_merge_group_is_previewed(act: Act, world: Bench):
+    base, _ = proposal(world)
+    merged = world.repository.git("rev-parse", "HEAD")
+    payload = events.merge_group(base, merged)
+    env = {"GITHUB_REF": payload["merge_group"]["head_ref"], "SHA_REF": merged}  # else act tells of main
+
+    job = act.run("merge_group", payload, env=env)
+
+    assert job.result == "success", job.printed
+    assert world.writes() == []
+    assert job.seen["applied"] == "2"
+
+
+def test_a_dispatch_deploys_unless_told_otherwise(act: Act, world: Bench):
+    fleet(world)
+    payload = events.payload("workflow_dispatch", ref="refs/heads/main")
+    encoded = base64.b64encode(world.kubeconfig.read_bytes()).decode()
+    act.secrets["KUBECONFIG"] = encoded
+
+    job = act.run("workflow_dispatch", payload, dry_run="true")
+
+    assert job.result == "success", job.printed
+    assert world.writes() == []
+    assert job.seen["applied"] == "1"
+
+    job = act.run("workflow_dispatch", payload)
+
+    assert job.result == "success", job.printed
+    assert world.config_maps() == {"one"}
+
+
+def test_a_branch_that_goes_does_nothing(act: Act, world: Bench):
+    commit = fleet(world)
+    payload = events.payload("deleted", ref="refs/heads/changes", before=commit)
+
+    job = act.run("push", payload)
+
+    assert job.result == "success", job.printed
+    assert "refs/heads/changes was deleted" in job.summary
+    assert job.seen["changed"] == "false"
+    assert asked(world) == []
+
+
+def test_pull_request_target_is_refused(act: Act, world: Bench):
+    base, head = proposal(world)
+
+    job = act.run("pull_request_target", events.pull_request(base, head))
+
+    assert (job.result, job.code) == ("failure", 2), job.printed
+    assert "pull_request_target is refused" in job.errors[0]
+    assert "pull_request_target is refused" in job.summary
+    assert asked(world) == []
+
+
+def asked(world: Bench) -> list[str]:
+    """Every request of the action's user; the probe that closes the log is the test's own."""
+    return [e["requestURI"] for e in world.events() if "/configmaps/probe-" not in e["requestURI"]]
