@@ -17,8 +17,8 @@ from runner.ports import Forge
 from runner.report import clean, comment, json, style, summary
 from runner.report.markdown import code
 
-MOST_CHECKS = 50
-"""Kustomizations that get a check or status of their own; each costs a request."""
+MOST_CHECKS = 6
+"""Checks and statuses of Kustomizations, failures first; each costs a request, and a run sends few."""
 
 DEPLOYED = "\n\n---\n"
 """Between a preview's comment and the line that tells what became of it."""
@@ -65,8 +65,9 @@ class Teller:
             self.forge.status(whole)
         if (statuses := self.inputs.text("statuses")) != "none":
             self.forge.status(whole)
+        kinds = [checks, statuses].count("kustomizations")
         each = [self._one(outcome) for outcome in _worst(ending.run)]
-        for check in each[:MOST_CHECKS]:
+        for check in each[: MOST_CHECKS // max(kinds, 1)]:
             if checks == "kustomizations":
                 self.forge.check(check)
             if statuses == "kustomizations":
