@@ -26,7 +26,7 @@ class TestDecision:
             ("workflow_dispatch", {"inputs": None}, False, Mode.DEPLOY),
             ("workflow_dispatch", {}, True, Mode.PREVIEW),
             ("pull_request", {"action": "opened", "number": 7}, False, Mode.PREVIEW),
-            ("pull_request", {"action": "closed"}, True, Mode.PREVIEW),
+            ("pull_request", {"action": "closed"}, True, Mode.NOTHING),
             ("merge_group", {"action": "checks_requested"}, False, Mode.PREVIEW),
             ("schedule", {"schedule": "0 * * * *"}, True, Mode.PREVIEW),
             ("issue_comment", {}, True, Mode.PREVIEW),
