@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version as distribution_version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -104,7 +103,7 @@ def _output(*choices: str) -> Callable[[F], F]:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(distribution_version("kustodian"), prog_name="kustodian")
+@click.version_option(package_name="kustodian", prog_name="kustodian")
 def commands() -> None:
     """Reconcile Flux Kustomizations from here, without controllers in the cluster."""
 
@@ -279,6 +278,8 @@ def get(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
 @commands.command(short_help="Show the version, and which Flux renders.")
 def version() -> int:
     """Show the version, and Flux's, whose library renders."""
+    from importlib.metadata import version as distribution_version
+
     from runner.clients.kustomize import WorkerPool
 
     with WorkerPool(1) as pool:
@@ -291,6 +292,8 @@ def version() -> int:
 @commands.command(hidden=True)
 def action() -> int:
     """Run as a GitHub Action: inputs, outputs and summary by way of the environment."""
+    from importlib.metadata import version as distribution_version
+
     _print(f"kustodian {distribution_version('kustodian')}")  # a sign of life, before anything is loaded
     from runner import action as front_door
 

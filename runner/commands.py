@@ -20,9 +20,9 @@ from runner.render.explain import provenance
 from runner.rendered import Problem
 from runner.report import json, style, text, yaml
 from runner.report.views import BuildView, Scope
-from runner.session import in_order
 from runner.state import Record
 from runner.store import Store
+from runner.waiting import in_order
 
 _LIMIT = re.compile(r"(\d+),(\d+(?:\.\d+)?)%")
 

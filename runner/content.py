@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -13,6 +13,8 @@ class Content:
     """Regular files by path, each with what names its content: a Git object id."""
 
     files: Mapping[str, str] = field(repr=False)
+    empty: frozenset[str] = frozenset()
+    """Directories that are there although nothing is in them or below."""
 
     def id(self, path: str) -> str:
         """What names the content of a file; "" where there is none."""
@@ -27,18 +29,42 @@ class Content:
         told = "\0".join(f"{name}{'/' if below else ''}" for name, below in sorted(entries.items()))
         return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()
 
+    def part(self, paths: Iterable[str]) -> Content:
+        """Only some of the files."""
+        return Content({path: self.files[path] for path in paths})
+
+    def around(self, path: str) -> Iterator[str]:
+        """The file at a path; of a directory its own files, and of each directory in it one file below."""
+        if path in self.files:
+            yield path
+            return
+        directory = "" if path == "." else path
+        for name in self._entries.get(directory, ()):
+            yield self._first(f"{directory}/{name}" if directory else name)
+
+    def _first(self, path: str) -> str:
+        while path not in self.files:
+            path = f"{path}/{next(iter(self._entries[path]))}"
+        return path
+
     @cached_property
     def _entries(self) -> Mapping[str, Mapping[str, bool]]:
         """The entries of every directory, and whether each is a directory."""
         found: dict[str, dict[str, bool]] = {"": {}}
         for path in self.files:
-            parent, _, name = path.rpartition("/")
-            below = False
-            while True:
-                known = parent in found
-                found.setdefault(parent, {})[name] = below
-                if known or not parent:
-                    break
-                parent, _, name = parent.rpartition("/")
-                below = True
+            _enter(found, path, below=False)
+        for path in self.empty:
+            _enter(found, path, below=True)
+            found.setdefault(path, {})
         return found
+
+
+def _enter(found: dict[str, dict[str, bool]], path: str, *, below: bool) -> None:
+    parent, _, name = path.rpartition("/")
+    while True:
+        known = parent in found
+        found.setdefault(parent, {})[name] = below
+        if known or not parent:
+            return
+        parent, _, name = parent.rpartition("/")
+        below = True

@@ -16,8 +16,8 @@ from runner.model import Artifact, Kustomization, Manifest, ResourceRef, Variabl
 from runner.options import Options
 from runner.ports import Builder, Clock, Cluster, Listener, Memory, Observer, Phase, Progress, Repository
 from runner.render import NotRead, Recall, Renderer, unread
-from runner.session import World
 from runner.sources import Checkout
+from runner.world import World
 
 _VALUES_HINT = "it holds what the cluster would answer: ConfigMaps and Secrets, each with its namespace."
 SHORT = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{32,}\b")  # a commit's digits, as many as people write
@@ -83,7 +83,10 @@ class Desired:
         self.clients.listener(Progress("", Phase.RENDERING, SHORT.sub(r"\1", self.revision)))
         with self._mutex:
             self._asked.clear()
-        fleet = discover.walk(self.root, self._renderer(cluster, remembered=True), self.clients.pool, adopted)
+        parsed = self.recall.parsed if self.recall is not None else None
+        fleet = discover.walk(
+            self.root, self._renderer(cluster, remembered=True), self.clients.pool, adopted, parsed
+        )
         root = fleet.units[fleet.root]
         if root.rendering is not None and not root.rendering.ok:
             raise RenderError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from runner import affected, discover, effects, graph, prune, signals
 from runner.affected import Sides
@@ -12,14 +13,14 @@ from runner.desired import Desired
 from runner.errors import RunnerError
 from runner.fleet import Fleet, Unit
 from runner.inventory import Entry
-from runner.model import Action, Held, Kustomization
+from runner.model import Action, Held, Kustomization, kustomization_ref
 from runner.options import Options
 from runner.ports import Cluster, PathChange
 from runner.rendered import Problem
-from runner.session import in_order, node
-from runner.unit import kustomization_ref
+from runner.waiting import nodes
 
 _RANK = list(Severity)
+Waves = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ def between(
         return replace(_bare(options, revisions, after), faults=(before,))
     sides = Sides(before, after)
     found = affected.affected(sides, revisions.paths, _definitions(sides))
-    ordered = _in_run_order(sides, [each for each in found if options.selects(each.kustomization)])
+    waves = graph.waves(nodes(after.units)) if after else ()
+    ordered = _in_run_order(waves, [each for each in found if options.selects(each.kustomization)])
     changes = effects.effects(sides, [each.kustomization for each in ordered if not each.dependent])
     faults, held = _faults(options, sides), _held(options, sides, changes)
     seen = signals.signals(changes, _kustomizations(sides.base), _kustomizations(sides.head))
@@ -70,7 +72,7 @@ def between(
         faults=faults,
         signals=tuple(sorted((*seen, *_guarded(held)), key=_worst_first)),
         images=signals.images(changes),
-        waves=_waves(sides, ordered),
+        waves=_waves(waves, ordered),
         idle=affected.idle(sides, found, revisions.paths),
         held=held,
         warnings=_new_warnings(sides, ordered),
@@ -106,21 +108,18 @@ def _definitions(sides: Sides) -> affected.DefinedIn:
     return defined_in
 
 
-def _in_run_order(sides: Sides, found: Sequence[Affected]) -> tuple[Affected, ...]:
+def _in_run_order(waves: Waves, found: Sequence[Affected]) -> tuple[Affected, ...]:
     """As a run would take them; those that go come last."""
-    order = {id_: place for place, id_ in enumerate(in_order(sides.head.units))} if sides.head else {}
+    order = {id_: place for place, id_ in enumerate(chain.from_iterable(waves))}
     return tuple(
         sorted(found, key=lambda each: (order.get(each.kustomization, len(order)), each.kustomization))
     )
 
 
-def _waves(sides: Sides, ordered: Iterable[Affected]) -> tuple[tuple[str, ...], ...]:
-    if sides.head is None:
-        return ()
+def _waves(waves: Waves, ordered: Iterable[Affected]) -> Waves:
     chosen = {each.kustomization for each in ordered}
-    everything = graph.waves({id_: node(unit, sides.head.units) for id_, unit in sides.head.units.items()})
-    waves = (tuple(id_ for id_ in wave if id_ in chosen) for wave in everything)
-    return tuple(wave for wave in waves if wave)
+    kept = (tuple(id_ for id_ in wave if id_ in chosen) for wave in waves)
+    return tuple(wave for wave in kept if wave)
 
 
 def _faults(options: Options, sides: Sides) -> tuple[Fault, ...]:

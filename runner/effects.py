@@ -17,25 +17,34 @@ from runner.redact import is_secret
 
 @dataclass(slots=True)
 class _Side:
-    """Who wants which object on one side, and how it may be shown."""
+    """Who wants which object on one side, and how it may be shown; found out as far as it is asked."""
 
-    wants: dict[ResourceRef, tuple[str, Manifest]] = field(default_factory=dict)
+    fleet: Fleet | None
     shown: dict[int, Manifest] = field(default_factory=dict)  # by the identity of the object itself
-    unknown: list[str] = field(default_factory=list)  # Kustomizations whose wishes are not known
+    _wants: dict[ResourceRef, tuple[str, Manifest]] | None = None
 
-    @classmethod
-    def of(cls, fleet: Fleet | None) -> _Side:
-        side = cls()
-        for unit in fleet or ():
-            if unit.rendering is None:
-                continue
-            if not unit.rendering.ok:
-                side.unknown.append(unit.id)
-                continue
-            for real, view in zip(unit.rendering.objects, unit.rendering.shown, strict=True):
-                side.wants[ResourceRef.of(real)] = (unit.id, real)
-                side.shown[id(real)] = view
-        return side
+    @property
+    def unknown(self) -> list[str]:
+        """Kustomizations whose wishes are not known."""
+        return list(self.fleet.unrendered) if self.fleet else []
+
+    def wants(self, ref: ResourceRef) -> tuple[str, Manifest] | None:
+        """The Kustomization that has an object, and the object."""
+        if self._wants is None:
+            self._wants = {}
+            for unit in self.fleet or ():
+                if unit.rendered:
+                    self.read(unit)
+                    self._wants.update((ResourceRef.of(each), (unit.id, each)) for each in unit.objects)
+        return self._wants.get(ref)
+
+    def read(self, unit: Unit | None) -> tuple[Manifest, ...]:
+        """The objects of a Kustomization, from now on known with their views."""
+        if unit is None or unit.rendering is None:
+            return ()
+        for real, view in zip(unit.rendering.objects, unit.rendering.shown, strict=True):
+            self.shown[id(real)] = view
+        return unit.rendering.objects
 
 
 def effects(sides: Sides, ids: Iterable[str]) -> tuple[ObjectChange, ...]:
@@ -43,7 +52,7 @@ def effects(sides: Sides, ids: Iterable[str]) -> tuple[ObjectChange, ...]:
 
     Where either side of one cannot be rendered there is nothing to say about its objects.
     """
-    comparing = _Comparing(sides, _Side.of(sides.base), _Side.of(sides.head))
+    comparing = _Comparing(sides, _Side(sides.base), _Side(sides.head))
     return tuple(change for id_ in ids for change in comparing.kustomization(id_))
 
 
@@ -59,7 +68,7 @@ class _Comparing:
             return []
         if after is None and before is not None and not known_child(self.sides, before, of_base=True):
             return []
-        old, new = before.objects if before else (), after.objects if after else ()
+        old, new = self.base.read(before), self.head.read(after)
         changes: list[ObjectChange] = []
         for pair in diff.pair(old, new):
             if pair.before is not None and pair.after is not None:
@@ -99,7 +108,7 @@ class _Comparing:
     def _arrives(self, id_: str, after: Manifest) -> ObjectChange:
         ref, view = ResourceRef.of(after), self.head.shown[id(after)]
         unknown = self._unknown(id_, after)
-        if earlier := self.base.wants.get(ref):
+        if earlier := self.base.wants(ref):
             owner, before = earlier
             fields = self._fields(before, after)
             shown = self.base.shown[id(before)]
@@ -124,7 +133,7 @@ class _Comparing:
         self, id_: str, before: Manifest, unit: Unit | None, now: Unit | None
     ) -> Iterator[ObjectChange]:
         ref = ResourceRef.of(before)
-        if ref in self.head.wants or unit is None:
+        if unit is None or self.head.wants(ref) is not None:
             return  # it moves; that is told where it arrives
         kept = _stays(unit, now) or kept_by(before) or skipped(before, Ground())
         if not kept and self.head.unknown:

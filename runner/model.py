@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -49,6 +49,11 @@ class ResourceRef:
 
     def __str__(self) -> str:
         return "/".join(part for part in (self.kind, self.namespace, self.name) if part)
+
+
+def kustomization_ref(id_: str) -> ResourceRef:
+    namespace, _, name = id_.partition("/")
+    return ResourceRef(namespace, name, FLUX, "Kustomization", "v1")
 
 
 class DeletionPolicy(enum.StrEnum):
@@ -152,6 +157,8 @@ class Artifact:
     warnings: tuple[str, ...] = ()
     content: Content | None = field(default=None, repr=False)  # None: not known by names
     prepare: Callable[[], None] = field(default=lambda: None, repr=False)
+    part: Callable[[Collection[str]], Path] | None = field(default=None, repr=False)
+    """Writes only some files, into a new directory; None where that is no quicker."""
 
 
 class Action(enum.StrEnum):

@@ -10,8 +10,9 @@ from runner.errors import Interrupted
 from runner.model import Outcome, Run
 from runner.options import Options
 from runner.schedule import Schedule, Turn
-from runner.session import Moved, Session, node
+from runner.session import Moved, Session
 from runner.unit import Reconciliation
+from runner.waiting import nodes
 
 
 def reconcile(options: Options, clients: Clients) -> Run:
@@ -40,7 +41,7 @@ def reconcile(options: Options, clients: Clients) -> Run:
 
 def _deploy(session: Session, source: Desired) -> Run:
     schedule = Schedule(
-        nodes={id_: node(unit, session.units) for id_, unit in session.units.items()},
+        nodes=nodes(session.units),
         work=lambda turn: _work(session, source, turn),
         blocked=lambda id_, needs: finish.blocked(session, schedule.outcomes, id_, needs),
         max_parallel=session.options.max_parallel,

@@ -216,6 +216,9 @@ class Repository(Protocol):
     def export(self, commit: str, target: Path) -> Artifact:
         """Write the raw files of a commit or tree, or with "" the work tree's, below `target`."""
 
+    def write(self, files: Mapping[str, Blob], commit: str, target: Path) -> None:
+        """Write some regular files of a commit or tree, raw, below `target`."""
+
     def switch(self, target: Path, before: str, after: str) -> Artifact:
         """Turn what `export` wrote of one commit or tree into another, touching only what differs."""
 

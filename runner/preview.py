@@ -10,8 +10,9 @@ from runner.errors import RunnerError
 from runner.fleet import Unit
 from runner.model import Change, Manifest, Outcome, Run, State
 from runner.plan import Assessment, Ground
-from runner.session import Session, in_order, node
+from runner.session import Session
 from runner.unit import owned_by_another
+from runner.waiting import in_order, node
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def _blocked(session: Session, outcomes: list[Outcome]) -> tuple[Outcome, ...]:
     """A failure here would keep its dependents from starting."""
     ended = {o.kustomization: o for o in outcomes}
     for id_, outcome in ended.items():
-        needs = node(session.units[id_], session.units).needs if id_ in session.units else frozenset()
+        needs = node(session.units[id_]).needs if id_ in session.units else frozenset()
         causes = {c for n in needs if n.id in ended for c in _causes(ended[n.id])}
         if outcome.ok and causes:
             ended[id_] = replace(outcome, state=State.BLOCKED, blocked_by=tuple(sorted(causes)))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from runner import difference, intent, live, planned, planning, preview
+from runner import difference, intent
 from runner.assembly import clients
 from runner.changes import Comparison, Fault
 from runner.desired import SHORT, Clients, Desired, NoEntry, at
@@ -19,8 +19,8 @@ from runner.fleet import Fleet
 from runner.intent import Intent
 from runner.options import Options
 from runner.ports import PathChange, Repository
-from runner.render import Recall
-from runner.rendered import Problem
+from runner.render import Passing, Recall
+from runner.rendered import BuildRequest, Problem
 from runner.session import Session
 
 
@@ -41,6 +41,7 @@ def diff(chosen: Options, base: str) -> Comparison:
         RenderError: the head's root cannot be rendered.
     """
     with clients(chosen, sys.stderr, with_cluster=False) as world:
+        _warm_up(world)
         head = world.repository.ensure(chosen.revision)
         return between(chosen, world, Change(_base(world, base, head), head))
 
@@ -48,8 +49,9 @@ def diff(chosen: Options, base: str) -> Comparison:
 def between(chosen: Options, world: Clients, change: Change) -> Comparison:
     """See `diff`."""
     recall = _recall(world)
-    before = _before(chosen, world, change.base, recall)
+    # Head comes first, as it is rendered first: what has to be written at once is what is read first.
     after = _side(replace(chosen, revision=change.head), world, "head", recall, change.tree)
+    before = _before(chosen, world, change.base, recall)
     if before is None and after is None:
         raise _no_entry(chosen, base=change.base, head=change.head)
     paths = _changed(chosen, world, change.base, change.tree or change.head)
@@ -72,6 +74,8 @@ def foresee(chosen: Options, base: str) -> tuple[Comparison, Intent]:
 
 def against(chosen: Options, world: Clients, base: str | None, tree: str = "") -> tuple[Comparison, Intent]:
     """See `foresee`; without a base, what the cluster has on record is it."""
+    from runner import live, planned, planning, preview
+
     cluster = world.reachable()
     recall = _recall(world)
     head = _side(chosen, world, "head", recall, tree)
@@ -232,11 +236,11 @@ def _deployed(session: Session, world: Clients) -> str | Fault:
         return Fault(root.kustomization, "base", (Problem("base", exc.message, "build", hint=exc.hint),))
 
 
-def _recall(world: Clients) -> Recall | None:
-    return Recall(world.memory) if world.memory is not None else None
+def _recall(world: Clients) -> Recall:
+    return Recall(world.memory or Passing())
 
 
-def _before(chosen: Options, world: Clients, commit: str, recall: Recall | None) -> Desired | None:
+def _before(chosen: Options, world: Clients, commit: str, recall: Recall) -> Desired | None:
     if not commit:
         return None
     return _side(replace(chosen, revision=commit, worktree=False), world, "base", recall)
@@ -248,6 +252,13 @@ def _changed(chosen: Options, world: Clients, base: str, head: str) -> Sequence[
     return world.repository.changed(base, head)
 
 
+def _warm_up(world: Clients) -> None:
+    """A worker's first build takes longer than any other: it has its time while the sides are read."""
+    empty = world.directory / "empty"
+    empty.mkdir()
+    world.pool.submit(world.builder.build, BuildRequest(empty, ".", {"spec": {}}))
+
+
 def _no_entry(chosen: Options, **revisions: str) -> UsageError:
     names = " or ".join(SHORT.sub(r"\1", revision) for revision in revisions.values())
     return UsageError(
@@ -256,9 +267,7 @@ def _no_entry(chosen: Options, **revisions: str) -> UsageError:
     )
 
 
-def _side(
-    options: Options, world: Clients, name: str, recall: Recall | None, tree: str = ""
-) -> Desired | None:
+def _side(options: Options, world: Clients, name: str, recall: Recall, tree: str = "") -> Desired | None:
     directory = world.directory / name
     directory.mkdir()
     try:

@@ -4,38 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from runner import discover, graph, lock, state
 from runner.errors import Interrupted, LockLost, RunnerError
 from runner.fleet import Fleet, Produced, Unit
-from runner.graph import Edge, Milestone, Need, Node
+from runner.graph import Node
 from runner.lock import LockOptions
-from runner.model import FLUX, Held, Manifest, Outcome, ResourceRef, Run
+from runner.model import Held, Manifest, Outcome, ResourceRef, Run
 from runner.options import Options
 from runner.plan import Ground
-from runner.ports import Clock, Cluster, Listener, Observer, Phase, Progress
+from runner.ports import Cluster, Phase, Progress
 from runner.state import Deployment, Record
 from runner.store import Store
+from runner.waiting import in_order, nodes
+from runner.world import World
 
 
 class Moved(RunnerError):
     """Another run wrote between our reading and our lock: what was planned counts no more."""
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """The outside, as a run needs it."""
-
-    cluster: Cluster
-    observer: Observer
-    clock: Clock
-    pool: Executor
-    listener: Listener
-    cancel: Callable[[], None]  # makes everything that waits on the cluster end soon
-    cancelled: Callable[[], bool]
 
 
 @dataclass(slots=True)
@@ -243,12 +231,12 @@ class Session:
         """Everything there is to say about this run."""
         held = [h for helds in self.held_prunes.values() for h in helds]
         chosen = [unit for unit in self.units.values() if self.options.selects(unit.id)]
-        nodes = {id_: node(unit, self.units) for id_, unit in self.units.items()}
-        waves = graph.waves(nodes)
+        waiting = nodes(self.units)
+        waves = graph.waves(waiting)
         order = {id_: place for place, id_ in enumerate(id_ for wave in waves for id_ in wave)}
         outcomes = tuple(
             sorted(
-                (_connected(outcome, nodes.get(outcome.kustomization, Node())) for outcome in outcomes),
+                (_connected(outcome, waiting.get(outcome.kustomization, Node())) for outcome in outcomes),
                 key=lambda o: (order.get(o.kustomization, len(order)), o.kustomization),
             )
         )
@@ -310,29 +298,9 @@ class Session:
                 self._namespaces.add(name)
 
 
-def node(unit: Unit, units: Mapping[str, Unit]) -> Node:
-    """What a Kustomization waits for: its parent, what it depends on, who makes its variables."""
-    k = unit.kustomization
-    needs = {Need(id_, Milestone.READY, Edge.DEPENDS_ON) for id_ in k.depends_on}
-    if unit.parent:
-        needs.add(Need(unit.parent, Milestone.APPLIED, Edge.PARENT))
-    producers = unit.rendering.variables.producers if unit.rendering else frozenset()
-    needs |= {Need(id_, Milestone.APPLIED, Edge.VARIABLES) for id_ in producers - {unit.id}}
-    checked = {
-        f"{r.namespace}/{r.name}" for r in k.health_checks if (r.group, r.kind) == (FLUX, "Kustomization")
-    }
-    children = {u.id for u in units.values() if u.parent == unit.id} if k.wait else checked - {unit.id}
-    return Node(frozenset(needs), frozenset(children))
-
-
 def _connected(outcome: Outcome, node: Node) -> Outcome:
     """The outcome, and whom it had to wait for."""
     return replace(outcome, needs=tuple(sorted(node.needs)), awaits=tuple(sorted(node.awaits)))
-
-
-def in_order(units: Mapping[str, Unit]) -> list[str]:
-    """Kustomizations with those first that others wait for; by name where that leaves it open."""
-    return [id_ for wave in graph.waves({i: node(u, units) for i, u in units.items()}) for id_ in wave]
 
 
 def digests(key: bytes, unit: Unit) -> tuple[str, str]:

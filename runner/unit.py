@@ -19,13 +19,15 @@ from runner.model import (
     ResourceRef,
     State,
     Status,
+    kustomization_ref,
 )
 from runner.plan import Assessment
 from runner.ports import Phase, Progress
 from runner.render import Renderer
 from runner.schedule import Turn
-from runner.session import Moved, Session, digests, node
+from runner.session import Moved, Session, digests
 from runner.state import HISTORY, Record, Snapshot
+from runner.waiting import nodes
 
 STAGE_TIMEOUT = 60.0  # seconds; Flux's fixed limit for definitions and classes
 _PLAN_AGAIN = "plan again, and have the new plan looked at."
@@ -115,7 +117,8 @@ class Reconciliation:
         self.session.want(unit.id, plan.scoped(unit.objects, self.session.world.cluster))
         new = {child.id: child for child in discover.children(unit)}
         found, dropped = self.session.replace_children(unit, new)
-        self.turn.add({id_: node(self.session.units[id_], self.session.units) for id_ in found})
+        waiting = nodes(self.session.units)
+        self.turn.add({id_: waiting[id_] for id_ in found})
         self.warnings += [f"{id_} is not rendered any more and was left out" for id_ in dropped]
 
     # -- applying
@@ -401,8 +404,3 @@ def owned_by_another(session: Session, id_: str, a: Assessment) -> Assessment:
     if holder in session.units or holder in session.records:
         return replace(a, action=Action.MOVED, reason=f"from {holder}")
     return a
-
-
-def kustomization_ref(id_: str) -> ResourceRef:
-    namespace, _, name = id_.partition("/")
-    return ResourceRef(namespace, name, FLUX, "Kustomization", "v1")

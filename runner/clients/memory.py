@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-import zlib
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ CODE = ("*.py", "render/*.py", "sources/*.py", "discover/*.py", "clients/kustomi
 LIMIT = 512 << 20
 """Bytes. What was not asked for longest goes first."""
 
+TIDY_SECONDS = 3600.0
 _DIGEST = 32  # bytes of SHA-256
 
 
@@ -41,10 +42,10 @@ class DirectoryMemory:
         try:
             path = self._path(key)
             packed = path.read_bytes()
-            value = zlib.decompress(packed[_DIGEST:])
-        except (OSError, zlib.error):
+        except OSError:
             return None
-        if hashlib.sha256(value).digest() != packed[:_DIGEST]:
+        value = packed[_DIGEST:]
+        if _seal(path, value) != packed[:_DIGEST]:
             return None
         with suppress(OSError):
             os.utime(path)
@@ -56,12 +57,20 @@ class DirectoryMemory:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=path.parent)
             with os.fdopen(handle, "wb") as file:
-                file.write(hashlib.sha256(value).digest() + zlib.compress(value, 1))
+                file.write(_seal(path, value) + value)
             Path(name).replace(path)
 
     def tidy(self) -> None:
-        """Let go of what was not asked for longest, once there is too much of it."""
+        """Let go of what was not asked for longest, once there is too much of it.
+
+        That takes a look at every file, so not each run does it.
+        """
+        marker = self.directory / "tidied"
         with suppress(OSError):
+            if time.time() - marker.stat().st_mtime < TIDY_SECONDS:
+                return
+        with suppress(OSError):
+            marker.touch()
             files = sorted(self._files(), reverse=True)
             total = 0
             for _, size, path in files:
@@ -77,3 +86,8 @@ class DirectoryMemory:
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(f"{self.stamp}\0{key}".encode()).hexdigest()
         return self.directory / name[:2] / name
+
+
+def _seal(path: Path, value: bytes) -> bytes:
+    """Of a value in its own place: a sound one of another key counts no more than a damaged one."""
+    return hashlib.sha256(path.name.encode() + value).digest()

@@ -27,7 +27,9 @@ __all__ = [
     "written",
 ]
 
+Objects = Mapping[ResourceRef, Produced]
 _MOST_NAMES = 3  # after a warning
+_FEW = 8  # so many builds take less time than writing all files of a large repository
 
 
 class Renderer(Protocol):
@@ -35,7 +37,7 @@ class Renderer(Protocol):
 
     def resolve(self, k: Kustomization, desired: Mapping[ResourceRef, Produced]) -> Variables: ...
 
-    def render(self, k: Kustomization, variables: Variables) -> Rendering: ...
+    def render(self, k: Kustomization, variables: Variables, *, alone: bool = False) -> Rendering: ...
 
     def recalled(self, k: Kustomization, variables: Variables) -> Rendering | None: ...
 
@@ -66,18 +68,28 @@ def root(id_: str, entry: str) -> Kustomization:
     )
 
 
-def walk(start: Kustomization, renderer: Renderer, pool: Executor, adopted: Sequence[Unit] = ()) -> Fleet:
+Parsed = dict[int, tuple[Manifest, Kustomization]]
+"""What was read already, by the identity of the object."""
+
+
+def walk(
+    start: Kustomization,
+    renderer: Renderer,
+    pool: Executor,
+    adopted: Sequence[Unit] = (),
+    parsed: Parsed | None = None,
+) -> Fleet:
     """Render the root, then the Kustomizations found in the output, until nothing new appears.
 
     What one renders may be the variables of another, so all are rendered again until no input changes:
     first from the desired state alone, then with what the cluster has. `adopted` are Kustomizations that
-    nobody renders now but that go on with the spec they had.
+    nobody renders now but that go on with the spec they had; `parsed` is kept from one walk to the next.
 
     Raises:
         UsageError: a Kustomization is malformed, or rendered by two parents.
         CycleError: Kustomizations render each other's variables in a circle.
     """
-    search = _Search(start, adopted)
+    search = _Search(start, adopted, {} if parsed is None else parsed)
     offline = renderer.offline()
     search.settle(offline, pool)
     if offline is not renderer:
@@ -88,7 +100,7 @@ def walk(start: Kustomization, renderer: Renderer, pool: Executor, adopted: Sequ
     return Fleet(start.id, dict(sorted(units.items())))
 
 
-def children(unit: Unit) -> tuple[Unit, ...]:
+def children(unit: Unit, parsed: Parsed | None = None) -> tuple[Unit, ...]:
     """The Kustomizations that a rendered one contains, itself left out, not rendered themselves yet.
 
     Raises:
@@ -96,11 +108,18 @@ def children(unit: Unit) -> tuple[Unit, ...]:
     """
     if unit.rendering is None:
         return ()
+    known = {} if parsed is None else parsed
     return tuple(
         Unit(child, unit.id, None, view)
         for manifest, view in zip(unit.rendering.objects, unit.rendering.shown, strict=True)
-        if is_kustomization(manifest) and (child := parse(manifest)).id != unit.id
+        if is_kustomization(manifest) and (child := _once(manifest, known)).id != unit.id
     )
+
+
+def _once(manifest: Manifest, parsed: Parsed) -> Kustomization:
+    if id(manifest) not in parsed:
+        parsed[id(manifest)] = (manifest, parse(manifest))  # held, so that nothing else gets its identity
+    return parsed[id(manifest)][1]
 
 
 def warnings(units: Iterable[Unit]) -> tuple[str, ...]:
@@ -118,9 +137,11 @@ class _Search:
 
     start: Kustomization
     adopted: Sequence[Unit]
+    parsed: Parsed
     units: dict[str, Unit] = field(default_factory=dict)
     invalid: list[UsageError] = field(default_factory=list)
     _read: dict[str, tuple[Rendering | None, tuple[Unit, ...]]] = field(default_factory=dict)
+    _made: dict[str, tuple[Rendering | None, Objects]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for unit in (Unit(self.start, shown=self.start.manifest), *self.adopted):
@@ -150,20 +171,33 @@ class _Search:
                 new.append((unit, variables))
             else:
                 self.units[unit.id] = replace(unit, rendering=known)
-        rendered = pool.map(lambda item: renderer.render(item[0].kustomization, item[1]), new)
+        alone = len(new) <= _FEW
+        rendered = pool.map(lambda item: renderer.render(item[0].kustomization, item[1], alone=alone), new)
         for (unit, _), rendering in zip(new, rendered, strict=True):
             self.units[unit.id] = replace(unit, rendering=rendering)
 
     def _outdated(self, renderer: Renderer) -> list[tuple[Unit, Variables]]:
-        desired = _produced(self.units.values())
+        desired = self._produced()
         todo = []
         for unit in self.units.values():
             if unit.kustomization.suspend:
                 continue
             variables = renderer.resolve(unit.kustomization, desired)
-            if unit.rendering is None or unit.rendering.variables != variables:
+            known = unit.rendering.variables if unit.rendering is not None else None
+            if known is not variables and known != variables:
                 todo.append((unit, variables))
         return todo
+
+    def _produced(self) -> dict[ResourceRef, Produced]:
+        """Of every unit; looked for again only in those that render something else."""
+        found: dict[ResourceRef, Produced] = {}
+        for id_, unit in self.units.items():
+            rendering, made = self._made.get(id_, (None, {}))
+            if rendering is None or rendering is not unit.rendering:
+                made = _produced(unit)
+                self._made[id_] = (unit.rendering, made)
+            found.update(made)
+        return found
 
     def _find(self) -> None:
         """Follow the children from the root; a unit whose object is the same keeps its rendering."""
@@ -221,7 +255,7 @@ class _Search:
         if rendering is not None and rendering is parent.rendering:
             return known
         try:
-            known = children(parent)
+            known = children(parent, self.parsed)
         except UsageError:
             return self._one_by_one(parent)
         self._read[parent.id] = (parent.rendering, known)
@@ -254,13 +288,12 @@ class _Search:
         return unit
 
 
-def _produced(units: Iterable[Unit]) -> dict[ResourceRef, Produced]:
-    """Every ConfigMap, Secret and source of the desired state, and what makes sources."""
+def _produced(unit: Unit) -> Objects:
+    """Every ConfigMap, Secret and source that a unit renders, and what makes sources."""
     return {
         ResourceRef.of(manifest): Produced(unit.id, manifest)
-        for unit in units
         for manifest in unit.objects
-        if (manifest["apiVersion"] == "v1" and manifest["kind"] in {"ConfigMap", "Secret"})
+        if (manifest["kind"] in {"ConfigMap", "Secret"} and manifest["apiVersion"] == "v1")
         or is_origin(manifest)
     }
 

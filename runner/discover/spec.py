@@ -24,8 +24,9 @@ _NO_TIMEOUT = 30.0  # seconds; Flux's timeout defaults to the interval less this
 
 def is_kustomization(manifest: Manifest) -> bool:
     """Whether an object is a Flux Kustomization, of whatever version."""
-    group = str(manifest.get("apiVersion", "")).rpartition("/")[0]
-    return group == FLUX and manifest.get("kind") == "Kustomization"
+    return manifest.get("kind") == "Kustomization" and (
+        str(manifest.get("apiVersion", "")).rpartition("/")[0] == FLUX
+    )
 
 
 def parse(manifest: Manifest) -> Kustomization:

@@ -15,17 +15,17 @@ from runner.options import Precedence
 from runner.origins import origins
 from runner.ports import Builder
 from runner.redact import scrub, shown
-from runner.render import explain, expressions, traps
+from runner.render import explain, expressions, part, traps
 from runner.render.files import Files
 from runner.render.locate import located
-from runner.render.memory import Recall
+from runner.render.memory import Passing, Recall
 from runner.render.places import Places
 from runner.render.prepare import encrypted, prepare
 from runner.render.refused import refused
 from runner.render.variables import Live, NotRead, resolve
 from runner.rendered import BuildRequest, Built, Place, Problem, RenderedResource
 
-__all__ = ["NotRead", "Recall", "Renderer", "unread"]
+__all__ = ["NotRead", "Passing", "Recall", "Renderer", "unread"]
 
 _KFILE = "kustomization file"  # left out on purpose: it is no object
 
@@ -46,11 +46,14 @@ class Renderer:
 
         return resolve(k, desired, self.live, raw, self.precedence)
 
-    def render(self, k: Kustomization, variables: Variables, *, final: bool = False) -> Rendering:
+    def render(
+        self, k: Kustomization, variables: Variables, *, final: bool = False, alone: bool = False
+    ) -> Rendering:
         """Build, substitute and prepare one Kustomization.
 
         While a source has no answer, expressions that it could supply stay as they are; with `final`
-        such a source is a problem instead, with Flux's text.
+        such a source is a problem instead, with Flux's text. One that is rendered almost `alone` need
+        not have all files written.
         """
         problems = [_problem(text) for text in variables.problems]
         if final:
@@ -59,10 +62,7 @@ class Renderer:
             return Rendering(problems=tuple(problems), warnings=variables.warnings, variables=variables)
         try:
             artifact = self.artifact(k, variables.sources)
-            request = _request(k, variables, artifact.root)
-            places = Places(request, Files(artifact.root, self.builder), artifact.prepare)
-            artifact.prepare()
-            built = self.builder.build(request)
+            built, places = self._built(k, variables, artifact, alone=alone)
         except RunnerError as exc:
             problem = Problem("source", exc.message, "build", hint=exc.hint)
             return Rendering(problems=(problem,), variables=variables)
@@ -73,6 +73,18 @@ class Renderer:
             return rendering
         told = [refused(problem) for problem in explain.problems(rendering.problems, k, variables)]
         return replace(rendering, problems=located(told, built.closure, places.files, places.at))
+
+    def _built(
+        self, k: Kustomization, variables: Variables, artifact: Artifact, *, alone: bool
+    ) -> tuple[Built, Places]:
+        request = _request(k, variables, artifact.root)
+        if alone and self.recall is not None:
+            known = self.recall.closures(k, variables)
+            if found := part.build(self.builder, artifact, request, known):
+                built, root = found
+                return built, Places(replace(request, root=root), Files(root, self.builder))
+        artifact.prepare()
+        return self.builder.build(request), Places(request, Files(artifact.root, self.builder))
 
     def mentioned(self, k: Kustomization, variables: Variables) -> explain.Mentions | None:
         """Which variables the objects name before substitution; None when that cannot be told."""

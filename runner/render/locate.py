@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from runner.render.files import Files
 from runner.render.listed import listed
-from runner.render.twice import found_again
 from runner.rendered import Closure, ParsedObject, Place, Problem, Subject
 
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -36,7 +35,11 @@ def _placed(problem: Problem, closure: Closure, files: Files, origin: Origin) ->
     place = next((place for way in ways if (place := way()).file), Place())
     known = replace(problem, file=place.file, line=place.line)
     read = [file for file in closure.read if file.endswith(_SUFFIXES)]
-    return found_again(known, place, read, files) if problem.code == "yaml" else known
+    if problem.code != "yaml":
+        return known
+    from runner.render.twice import found_again  # few need it, and it loads a YAML parser
+
+    return found_again(known, place, read, files)
 
 
 def _candidates(subject: Subject, closure: Closure, files: Files) -> Iterator[tuple[str, ParsedObject]]:

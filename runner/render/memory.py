@@ -17,7 +17,7 @@ import orjson
 
 from runner.content import Content
 from runner.fleet import Rendering, Variables
-from runner.model import Kustomization, ResourceRef
+from runner.model import Kustomization, Manifest, ResourceRef
 from runner.ports import Memory
 from runner.redact import is_secret
 from runner.rendered import Closure
@@ -28,10 +28,26 @@ MOST = 4
 
 
 @dataclass(slots=True)
+class Passing:
+    """A memory of this process alone: what one side of a comparison was rendered to serves the other."""
+
+    stamp: str = ""
+    _values: dict[str, bytes] = field(default_factory=dict)
+
+    def get(self, key: str) -> bytes | None:
+        return self._values.get(key)
+
+    def put(self, key: str, value: bytes) -> None:
+        self._values[key] = value
+
+
+@dataclass(slots=True)
 class Recall:
     """What was rendered before; any number of threads may ask."""
 
     memory: Memory
+    parsed: dict[int, tuple[Manifest, Kustomization]] = field(default_factory=dict)
+    """Kustomizations of the objects that were rendered, by the identity of the object."""
     _known: dict[str, list[_Kept]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -42,6 +58,10 @@ class Recall:
                 warnings = (*variables.warnings, *kept.rendering.warnings)
                 return replace(kept.rendering, variables=variables, warnings=warnings)
         return None
+
+    def closures(self, k: Kustomization, variables: Variables) -> list[Closure]:
+        """What earlier builds of the same Kustomization with the same variables looked at."""
+        return [kept.seen.closure for kept in self._kept(self._key(k, variables))]
 
     def keep(self, k: Kustomization, variables: Variables, content: Content, made: Rendering) -> None:
         """Keep a rendering, unless it failed or anything in it is secret."""

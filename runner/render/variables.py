@@ -16,7 +16,7 @@ from enum import Enum
 from runner import redact
 from runner.errors import Refused
 from runner.fleet import Origin, Produced, Variables
-from runner.model import FLUX, Kustomization, Manifest, PostBuild, ResourceRef, VariableSource
+from runner.model import FLUX, Kustomization, Manifest, ResourceRef, VariableSource
 from runner.options import Precedence
 from runner.origins import origins
 
@@ -28,6 +28,7 @@ class NotRead(Enum):
 
 
 _FORBIDDEN = 403
+_NOTHING = Variables()
 Live = Callable[[VariableSource], Manifest | NotRead | None]
 Raw = Callable[[ResourceRef], Manifest | None]
 _LIVE_WINS = {"ssa": frozenset({"ifnotpresent", "merge", "ignore"}), "reconcile": frozenset({"disabled"})}
@@ -46,8 +47,11 @@ def resolve(
     cluster by `live`. One that the consumer itself produces is read before substitution, by `raw`:
     in a new cluster Flux would wait for it for ever.
     """
+    if k.post_build is None:
+        sources = origins(k.source, desired)
+        return Variables(sources=sources) if sources else _NOTHING
     found = _Collected(precedence)
-    post_build = k.post_build or PostBuild()
+    post_build = k.post_build
     if precedence is Precedence.FROM:
         found.inline(post_build.substitute)
     for source in post_build.substitute_from:

@@ -15,7 +15,7 @@ from runner.origins import EXTERNAL, is_generator, makes
 from runner.ports import Builder, Memory, Repository
 from runner.sources.generator import Recipe, recipe
 from runner.sources.include import Include, includes
-from runner.sources.late import Late
+from runner.sources.late import Late, drop_excluded
 
 REFUSED = ("recurseSubmodules", "sparseCheckout", "verify")
 IGNORE_FILE = ".sourceignore"  # has done its work in the source; it must not be read again
@@ -168,12 +168,7 @@ class Checkout:
         return self._artifacts[key]
 
     def _drop_excluded(self, target: Path, ignore: str) -> None:
-        listing = self.builder.artifact(target, ignore)
-        for path in listing.excluded:
-            (target / path).unlink()
-        for path in sorted(listing.directories, reverse=True):
-            if not any((target / path).iterdir()):  # else something in it was brought back
-                (target / path).rmdir()
+        drop_excluded(target, self.builder.artifact(target, ignore))
 
     def _must_be_this(self, source: SourceRef, manifest: Manifest | None, user: str) -> None:
         if manifest is None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from runner.sources.globs import excluded, find, is_glob, literal_prefix, matches
-from runner.sources.merging import merged
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +72,8 @@ class Copy:
                 _write(source / inner, artifact / place / relative)
         elif self.merge and (artifact / place).exists():
             base_text, overlay = (artifact / place).read_bytes(), (source / path).read_bytes()
+            from runner.sources.merging import merged  # few need it, and it loads a YAML parser
+
             (artifact / place).write_bytes(merged(base_text, overlay))
         else:
             _write(source / path, artifact / place)

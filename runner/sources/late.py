@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import stat
+import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import orjson
 from runner.content import Content
 from runner.model import Artifact
 from runner.ports import Blob, Builder, Memory, Repository
+from runner.rendered import ArtifactListing
 
 _IGNORE_FILE = ".sourceignore"
+_KNOWN = ("excluded", "directories", "warnings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +37,46 @@ class Late:
         key = _key(files, ignore)
         known = _read(self.memory.get(key))
         if known is None:
-            written = self._write(target, ignore)
-            known = {"excluded": written[1], "warnings": list(written[0].warnings)}
+            known = self._write(target, ignore)
             self.memory.put(key, orjson.dumps(known))
-            prepare = _nothing
+            prepare, part = _nothing, None
         else:
-            prepare = _Once(lambda: self._write(target, ignore))
-        excluded = set(known["excluded"])
-        content = {
-            path: blob.id for path, blob in files.items() if stat.S_ISREG(blob.mode) and path not in excluded
-        }
+            prepare, part = _Once(lambda: self._write(target, ignore)), self._parts(files, target)
         return Artifact(
             target,
             self.repository.revision(self.commit),
             tuple(known["warnings"]),
-            Content(content),
+            _content(files, known),
             prepare,
+            part,
         )
 
-    def _write(self, target: Path, ignore: str) -> tuple[Artifact, list[str]]:
+    def _write(self, target: Path, ignore: str) -> dict[str, Any]:
         artifact = self.repository.export(self.commit, target)
-        excluded = list(self.builder.artifact(target, ignore).excluded)
-        for path in excluded:
-            (target / path).unlink()
-        return artifact, excluded
+        listing = self.builder.artifact(target, ignore)
+        drop_excluded(target, listing)
+        return {
+            "excluded": listing.excluded,
+            "directories": listing.directories,
+            "warnings": artifact.warnings,
+        }
+
+    def _parts(self, files: Mapping[str, Blob], target: Path) -> Callable[[Collection[str]], Path]:
+        def part(paths: Collection[str]) -> Path:
+            into = Path(tempfile.mkdtemp(prefix=f"{target.name}-part-", dir=target.parent))
+            self.repository.write({path: files[path] for path in paths}, self.commit, into)
+            return into
+
+        return part
+
+
+def drop_excluded(target: Path, listing: ArtifactListing) -> None:
+    """Remove what source-controller would not pack."""
+    for path in listing.excluded:
+        (target / path).unlink()
+    for path in sorted(listing.directories, reverse=True):
+        if not any((target / path).iterdir()):  # else something in it was brought back
+            (target / path).rmdir()
 
 
 class _Once:
@@ -77,6 +96,22 @@ def _nothing() -> None:
     return
 
 
+def _content(files: Mapping[str, Blob], known: Mapping[str, Any]) -> Content:
+    """What is there once everything is written and `drop_excluded` is done."""
+    excluded = set(known["excluded"])
+    kept = {path: blob.id for path, blob in files.items() if path not in excluded and stat.S_ISREG(blob.mode)}
+    if not excluded:
+        return Content(kept)
+    full = {above for path in kept for above in _above(path)}
+    emptied = {above for path in excluded for above in _above(path)} - full
+    return Content(kept, frozenset(emptied.difference(known["directories"])))
+
+
+def _above(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
+
+
 def _key(files: Mapping[str, Blob], ignore: str) -> str:
     """Everything that decides which files are left out, and what is warned of."""
     whole = hashlib.sha256(ignore.encode())
@@ -90,6 +125,6 @@ def _key(files: Mapping[str, Blob], ignore: str) -> str:
 def _read(packed: bytes | None) -> dict[str, Any] | None:
     try:
         known = orjson.loads(packed or b"")
-        return known if isinstance(known["excluded"], list) and isinstance(known["warnings"], list) else None
+        return known if all(isinstance(known[key], list) for key in _KNOWN) else None
     except (KeyError, ValueError, TypeError):
         return None

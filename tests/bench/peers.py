@@ -18,6 +18,7 @@ from tests.fidelity.compare import Case, as_printed
 
 _VERSION_SECONDS = 30
 NOT_HERE = "not measured, as it is not here: "
+NO_FLUX = f"{NOT_HERE}flux build (flux {oracle.VERSION} on PATH, or built by the fidelity tests)"
 
 
 class Renderer(Protocol):
@@ -77,7 +78,7 @@ def renderers() -> tuple[list[Renderer], list[str]]:
     if program := oracle.found():
         found.append(Flux(f"flux {oracle.VERSION} build", program))
     else:
-        absent.append(f"{NOT_HERE}flux build (flux {oracle.VERSION} on PATH, or built by the fidelity tests)")
+        absent.append(NO_FLUX)
     return found, absent
 
 

@@ -58,6 +58,9 @@ class FakeRepository:
             (target / path).mkdir(parents=True, exist_ok=True)
         return Artifact(target, f"main@sha1:{commit}")
 
+    def write(self, files: Mapping[str, Blob], commit: str, target: Path) -> None:
+        self.export(commit, target)
+
     def switch(self, target: Path, before: str, after: str) -> Artifact:
         return self.export(after, target)
 

@@ -68,7 +68,7 @@ class Tree:
 
         return resolve(k, desired, live, lambda _: None)
 
-    def render(self, k, variables):
+    def render(self, k, variables, **_):
         self.renders.append(k.name)
         content = self.files.get(k.path.removeprefix("./"))
         if content is None:

@@ -16,7 +16,7 @@ from runner.clients.git.identity import repository_id
 from runner.clients.git.listing import tree_entries
 from runner.clients.git.ondisk import differences, files_on_disk
 from runner.clients.git.scratch import Scratch
-from runner.clients.git.tree import switch_tree, write_tree, write_worktree
+from runner.clients.git.tree import switch_tree, write_files, write_tree, write_worktree
 from runner.errors import UsageError
 from runner.model import Artifact
 from runner.ports import Blob, PathChange
@@ -33,6 +33,8 @@ class GitCheckout:
 
     root: Path
     scratch: Scratch = field(repr=False, compare=False)
+    _kinds: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """What is behind a whole hash, once it is known: that never changes. A name may move at any time."""
 
     @classmethod
     def open(cls, path: Path, scratch: Path | None = None) -> GitCheckout:
@@ -40,8 +42,12 @@ class GitCheckout:
         directory = path if path.is_dir() else path.parent
         if not path.exists():
             raise UsageError(f"{path} does not exist")
-        git = GitCommand(directory)
-        asked = git.run("rev-parse", "--is-inside-work-tree")
+        asked = GitCommand(directory).run("rev-parse", "--is-inside-work-tree", "--show-toplevel")
+        inside, _, top = asked.text.partition("\n")
+        if inside == "false":  # and then git fails, for there is no top level
+            raise UsageError(
+                f"{directory} has no work tree", hint="a bare repository won't do: name a clone with files."
+            )
         if asked.status and "not a git repository" not in asked.error:
             raise UsageError(f"{directory} can't be read: {asked.error}")
         if asked.status:
@@ -49,12 +55,7 @@ class GitCheckout:
                 f"{directory} is not in a Git repository",
                 hint="run in a clone, or name one with `--repo`; in a workflow, use actions/checkout first.",
             )
-        if asked.text != "true":
-            raise UsageError(
-                f"{directory} has no work tree", hint="a bare repository won't do: name a clone with files."
-            )
-        root = Path(git.run("rev-parse", "--show-toplevel").text)
-        return cls(root, Scratch(root, scratch))
+        return cls(Path(top), Scratch(Path(top), scratch))
 
     @property
     def identity(self) -> str:
@@ -83,11 +84,14 @@ class GitCheckout:
     def resolve(self, revision: str) -> str:
         """The commit that a revision names; a branch that only origin has counts. Raises UsageError."""
         error = ""
+        if self._kinds.get(revision) == "commit":
+            return revision
         if revision and not revision.startswith("-") and "\0" not in revision:
             remote = (f"refs/remotes/origin/{revision}",) if _BRANCH.fullmatch(revision) else ()
             for name in (revision, *remote):
                 answer = self._git.run("rev-parse", "--verify", f"{name}^{{commit}}")
                 if not answer.status and _HASH.fullmatch(answer.text):
+                    self._kinds[answer.text] = "commit"
                     return answer.text
                 error = error or answer.error
         raise self._unknown(revision, error)
@@ -101,6 +105,10 @@ class GitCheckout:
             return Artifact(target, revision, write_tree(self.scratch.contents(found), found, target))
         suffix = "-dirty" if self._dirty else ""
         return Artifact(target, revision + suffix, write_worktree(self.scratch.view(), self.root, target))
+
+    def write(self, files: Mapping[str, Blob], commit: str, target: Path) -> None:
+        """Write some regular files of a commit or tree, raw, below `target`."""
+        write_files(self.scratch.contents(self._treeish(commit)), files, target)
 
     def switch(self, target: Path, before: str, after: str) -> Artifact:
         """Turn what `export` wrote of one commit or tree into another, touching only what differs."""
@@ -175,7 +183,9 @@ class GitCheckout:
         answer = self.scratch.fetch(source, name, alone=self._shallow)
         if answer.status:
             raise _not_fetched(revision, answer.error)
-        return self.scratch.bare().output("rev-parse", "--verify", f"{name}^{{commit}}").decode().strip()
+        found = self.scratch.bare().output("rev-parse", "--verify", f"{name}^{{commit}}").decode().strip()
+        self._kinds[found] = "commit"
+        return found
 
     @property
     def _git(self) -> GitCommand:
@@ -199,6 +209,8 @@ class GitCheckout:
 
     def _treeish(self, revision: str) -> str:
         """The commit that a revision names, or the tree whose whole hash it is. Raises UsageError."""
+        if self._kinds.get(revision) == "tree":
+            return revision
         try:
             return self.resolve(revision)
         except UsageError:
@@ -208,7 +220,12 @@ class GitCheckout:
 
     def _kind(self, name: str) -> str:
         """`commit`, `tree` …; "" for what is not in this clone."""
-        return self._git.run("cat-file", "-t", name).text
+        if name not in self._kinds:
+            found = self._git.run("cat-file", "-t", name).text
+            if not found or not _HASH.fullmatch(name):
+                return found
+            self._kinds[name] = found
+        return self._kinds[name]
 
     def revision(self, found: str) -> str:
         """In Flux's form; a tree that no commit has yet is on no branch."""

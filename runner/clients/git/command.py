@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple, cast
+from typing import IO, NamedTuple
 
 from runner.errors import UsageError
-
-if TYPE_CHECKING:
-    from git import Git
 
 _STRAY = (
     # What git sets for its hooks and aliases: any of these would send us to another repository.
@@ -27,6 +26,8 @@ _QUIET = {
     "GIT_OPTIONAL_LOCKS": "0",  # reading must not write to the checkout, not even a fresher index
     "GIT_NO_REPLACE_OBJECTS": "1",  # Flux sees the commit itself
     "GIT_PAGER": "cat",
+    "LANGUAGE": "C",  # what it says is read
+    "LC_ALL": "C",
 }
 _OFFLINE = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}  # before git 2.44 only the second helps
 _SETTINGS = {
@@ -63,17 +64,18 @@ class GitCommand:
 
     def run(self, *arguments: str, stdin: IO[bytes] | None = None, patience: float | None = None) -> Answer:
         """Run to the end or for `patience` seconds, whatever the exit status."""
-        status, output, error = _git().execute(
-            self._command(arguments),
-            with_extended_output=True,
-            with_exceptions=False,
-            stdout_as_string=False,
-            strip_newline_in_stdout=False,
-            istream=cast("int", stdin),
-            kill_after_timeout=patience,
-            env=self._environment(),
-        )
-        return Answer(status, output, error)
+        with self._started(arguments, stdin, subprocess.PIPE, alone=patience is not None) as process:
+            try:
+                output, error = process.communicate(timeout=patience)
+            except subprocess.TimeoutExpired:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # a helper of git's may hold the pipes
+                process.communicate()
+                return Answer(-signal.SIGKILL, b"", f"Timeout: no end after {patience:g} s")
+            except BaseException:
+                process.kill()  # an interrupt does not wait for it
+                raise
+            return Answer(process.returncode, output, error.decode(errors="replace").removesuffix("\n"))
 
     def output(self, *arguments: str) -> bytes:
         """The output of a command that can only fail when the repository is damaged."""
@@ -85,42 +87,42 @@ class GitCommand:
     @contextmanager
     def stream(self, *arguments: str, stdin: IO[bytes]) -> Iterator[IO[bytes]]:
         """The output while it is being written; leaving early ends the command."""
-        from git import GitCommandError
+        with self._started(arguments, stdin, subprocess.DEVNULL) as process:
+            try:
+                if process.stdout is None:
+                    raise AssertionError("the output is a pipe")
+                yield process.stdout  # where it is cut short, that shows in what was read
+            finally:
+                process.kill()  # does nothing once it has ended
 
-        process = _git().execute(
-            self._command(arguments), istream=cast("int", stdin), as_process=True, env=self._environment()
-        )
+    def _started(
+        self, arguments: Sequence[str], stdin: IO[bytes] | None, stderr: int, *, alone: bool = False
+    ) -> subprocess.Popen[bytes]:
         try:
-            yield cast("IO[bytes]", process.stdout)
-        finally:
-            process.stdout.close()
-            process.stderr.close()
-            with suppress(GitCommandError):  # it was cut short; what is missing shows in what was read
-                process.wait()
-
-    def _command(self, arguments: Sequence[str]) -> list[str]:
-        from git import Git
-
-        git = [Git.GIT_PYTHON_GIT_EXECUTABLE or "git", "-C", str(self.directory), "--no-pager", *arguments]
-        # GitPython adds to the environment but can't take from it, and an empty GIT_DIR is an error.
-        stray = [name for name in _STRAY if name in os.environ and name not in self.variables]
-        return ["env", *(part for name in stray for part in ("-u", name)), *git] if stray else git
+            return subprocess.Popen(
+                ["git", "-C", str(self.directory), "--no-pager", *arguments],
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=self._environment(),
+                process_group=0 if alone else None,
+            )
+        except OSError as error:
+            raise UsageError("git can't be run", hint="install git, or put it on PATH.") from error
 
     def _environment(self) -> dict[str, str]:
         """Ours comes after what the caller passes the same way (a proxy, credentials): the last counts."""
+        inherited = {name: value for name, value in os.environ.items() if name not in _STRAY}
         count = os.environ.get("GIT_CONFIG_COUNT", "")
         first = int(count) if count.isdecimal() else 0
         settings = (*self.settings, *_SETTINGS.items())
-        environment = {**_QUIET, **self.variables, "GIT_CONFIG_COUNT": str(first + len(settings))}
+        environment = {
+            **inherited,
+            **_QUIET,
+            **self.variables,
+            "GIT_CONFIG_COUNT": str(first + len(settings)),
+        }
         for number, (key, value) in enumerate(settings, start=first):
             environment[f"GIT_CONFIG_KEY_{number}"] = key
             environment[f"GIT_CONFIG_VALUE_{number}"] = value
         return environment
-
-
-def _git() -> Git:
-    try:
-        from git import Git
-    except ImportError as error:  # GitPython looks for the program when it is imported
-        raise UsageError("git can't be run", hint="install git, or put it on PATH.") from error
-    return Git()

@@ -56,6 +56,13 @@ def write_tree(git: GitCommand, tree: str, target: Path) -> tuple[str, ...]:
     return left_out.warnings()
 
 
+def write_files(git: GitCommand, files: Mapping[str, Blob], target: Path) -> None:
+    """Write some regular files below `target`."""
+    entries = [Entry(path, blob) for path, blob in sorted(files.items())]
+    with Writer(target) as writer:
+        _write_blobs(git, entries, writer, LeftOut())
+
+
 def switch_tree(git: GitCommand, target: Path, old: str, new: str) -> tuple[str, ...]:
     """Turn the files of one tree below `target` into those of another; returns what to warn about.
 

@@ -1,0 +1,37 @@
+"""Which Kustomization waits for which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from runner import graph
+from runner.fleet import Unit
+from runner.graph import Edge, Milestone, Need, Node
+from runner.model import FLUX
+
+
+def nodes(units: Mapping[str, Unit]) -> dict[str, Node]:
+    """What each Kustomization waits for."""
+    children: dict[str, set[str]] = {}
+    for unit in units.values():
+        children.setdefault(unit.parent, set()).add(unit.id)
+    return {id_: node(unit, children.get(id_, ())) for id_, unit in units.items()}
+
+
+def node(unit: Unit, children: Iterable[str] = ()) -> Node:
+    """What a Kustomization waits for: its parent, what it depends on, who makes its variables."""
+    k = unit.kustomization
+    needs = {Need(id_, Milestone.READY, Edge.DEPENDS_ON) for id_ in k.depends_on}
+    if unit.parent:
+        needs.add(Need(unit.parent, Milestone.APPLIED, Edge.PARENT))
+    producers = unit.rendering.variables.producers if unit.rendering else frozenset()
+    needs |= {Need(id_, Milestone.APPLIED, Edge.VARIABLES) for id_ in producers - {unit.id}}
+    checked = {
+        f"{r.namespace}/{r.name}" for r in k.health_checks if (r.group, r.kind) == (FLUX, "Kustomization")
+    }
+    return Node(frozenset(needs), frozenset(children if k.wait else checked - {unit.id}))
+
+
+def in_order(units: Mapping[str, Unit]) -> list[str]:
+    """Kustomizations with those first that others wait for; by name where that leaves it open."""
+    return [id_ for wave in graph.waves(nodes(units)) for id_ in wave]
