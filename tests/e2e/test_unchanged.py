@@ -96,6 +96,18 @@ def test_what_somebody_changed_is_found_and_put_right(app: Bench):
     assert (sent(after)["DRYRUN"], written(after)) == (0, 0)
 
 
+def test_what_others_add_is_looked_at_and_not_written_down(app: Bench):
+    """Where the generation does not count, any write may have been to our fields."""
+    patch = {"metadata": {"labels": {"theirs": "x"}}}
+    app.api.request("PATCH", f"{path(app, 'cm-3')}?fieldManager=somebody", patch, MERGE)
+    web = f"/apis/apps/v1/namespaces/{app.namespace}/deployments/web?fieldManager=somebody"
+    app.api.request("PATCH", web, patch, MERGE)
+    for _ in range(2):
+        again = app.reconcile()
+        assert set(again.changes("app").values()) == {"unchanged"}
+        assert (sent(again)["DRYRUN"], written(again)) == (1, 0)
+
+
 def test_a_marker_on_the_live_object_counts_as_ever(app: Bench):
     marked = {"metadata": {"annotations": {"kustomize.toolkit.fluxcd.io/reconcile": "disabled"}}}
     app.api.request("PATCH", path(app, "cm-1"), {**marked, "data": {"key": "by hand"}}, MERGE)
