@@ -76,8 +76,11 @@ class Evidence:
         return self._rules.get()
 
     def name(self, ref: ResourceRef) -> str:
-        """The name that the definition of an object's kind has, if it has one."""
-        api = self._cluster.api(ref.group, ref.kind)
+        """The name that the definition of an object's kind has, or would have; "" when it is not known."""
+        try:
+            api = self._cluster.api(ref.group, ref.kind)
+        except ClusterError:
+            return ""
         return f"{api.plural}.{ref.group}" if api else ""
 
     def wrote(self, refs: Iterable[ResourceRef]) -> None:

@@ -40,7 +40,8 @@ class Proofs:
         key = self.session.key if ref in self.secret else b""
         if ref in self.secret and not key:
             return None
-        return proof.make(manifest, live, self.rules.of(self.session.evidence.name(ref)), key)
+        name = self.session.evidence.name(ref)
+        return proof.make(manifest, live, self.rules.of(name) if name else "", key)
 
     def entry(self, assessed: Assessment) -> Entry:
         """What is remembered of an object that needs no apply; of another one, who it is."""

@@ -197,3 +197,8 @@ def test_rules_that_the_run_changed_are_read_anew(cluster, evidence):
     assert evidence.rules() == before
     evidence.wrote([ref("x", "", MUTATING[0][1], MUTATING[0][0])])
     assert evidence.rules() != before
+
+
+def test_a_kind_has_the_name_of_its_definition_as_far_as_it_is_served(evidence):
+    assert evidence.name(ref("x", group="apps", kind="Deployment")) == "deployments.apps"
+    assert evidence.name(ref("x", group="example", kind="Thing")) == ""
