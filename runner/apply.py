@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from runner.errors import ClusterError
@@ -54,6 +54,7 @@ class Sent:
     error: str = ""
     hint: str = ""
     warnings: tuple[str, ...] = ()
+    live: Manifest = field(default_factory=dict, repr=False)  # what it has become
 
 
 def stages(manifests: Iterable[Manifest]) -> tuple[tuple[Manifest, ...], ...]:
@@ -102,7 +103,13 @@ def _send(manifest: Manifest, cluster: Cluster) -> Sent:
     except ClusterError as exc:
         return Sent(ref, error=exc.message, hint=exc.hint)
     meta = applied.manifest["metadata"]
-    return Sent(ref, meta.get("uid", ""), meta.get("resourceVersion", ""), warnings=applied.warnings)
+    return Sent(
+        ref,
+        meta.get("uid", ""),
+        meta.get("resourceVersion", ""),
+        warnings=applied.warnings,
+        live=applied.manifest,
+    )
 
 
 def _stage(manifest: Manifest) -> int:

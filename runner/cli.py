@@ -96,6 +96,13 @@ def _values(command: F) -> F:
     )(command)
 
 
+def _all(command: F) -> F:
+    """The flag of every command that asks what applying would do."""
+    return click.option("--all", is_flag=True, help="Try an apply of every object, proven unchanged or not.")(
+        command
+    )
+
+
 def _output(*choices: str) -> Callable[[F], F]:
     return click.option(
         "-o", "--output", type=click.Choice(choices), default=choices[0], show_default=True, help="The form."
@@ -114,6 +121,7 @@ def commands() -> None:
 @_cluster
 @_output("text", "json", "yaml")
 @click.option("--dry-run", is_flag=True, help="Show what would happen; write nothing.")
+@_all
 @_values
 @click.option("--read-secrets", is_flag=True, help="Let a dry run read Secrets of the cluster.")
 @click.option("--exit-code", is_flag=True, help="Exit with 5 when a dry run finds differences.")
@@ -213,6 +221,7 @@ def diff(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
 @click.option("--base", default="", help="What the change is told from; default: what the cluster has.")
 @_common
 @_cluster
+@_all
 @_output("text", "json", "markdown", "html", "diff", "name")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the plan here, for reconcile --plan.")
 @_values

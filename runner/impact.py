@@ -26,11 +26,16 @@ def fields(live: Manifest | None, merged: Manifest | None) -> tuple[FieldChange,
 
 
 def digest(action: Action, live: Manifest | None, merged: Manifest | None) -> str:
-    """Equal when an apply does the same to the same object; "" when it is not known what it does."""
+    """Equal when an apply does the same to the same object; "" when it is not known what it does.
+
+    One that is unchanged has no fields to speak of: what is known of it may be its metadata alone.
+    """
     if action is Action.UNKNOWN:
         return ""
     uid = live["metadata"].get("uid", "") if live else ""
-    changed = [(each.path, each.touch, each.before, each.after) for each in fields(live, merged)]
+    changed = [
+        (each.path, each.touch, each.before, each.after) for each in fields(live, merged) if action.writes
+    ]
     told = orjson.dumps([action, uid, changed], option=orjson.OPT_SORT_KEYS)
     return f"sha256:{hashlib.sha256(told).hexdigest()}"
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runner.model import ResourceRef
+from runner.proof import Proof
 
 RBAC = "rbac.authorization.k8s.io"
 
@@ -16,6 +17,7 @@ class Entry:
 
     ref: ResourceRef
     uid: str = ""
+    proof: Proof | None = None  # that it needs no apply
 
 
 Inventory = Mapping[ResourceRef, Entry]
@@ -64,3 +66,22 @@ def union(old: Inventory, new: Inventory) -> dict[ResourceRef, Entry]:
 def without(inventory: Inventory, refs: Iterable[ResourceRef]) -> dict[ResourceRef, Entry]:
     gone = frozenset(refs)
     return {ref: entry for ref, entry in inventory.items() if ref not in gone}
+
+
+def unproven(inventory: Inventory) -> dict[ResourceRef, Entry]:
+    """The same objects, of which nothing is known any more but who they are."""
+    return {ref: replace(entry, proof=None) for ref, entry in inventory.items()}
+
+
+def alike(old: Inventory, new: Inventory) -> bool:
+    """Whether `new` says nothing that is worth a write.
+
+    A proof that only came later is not: what others change all the time would be written in every run. Nor
+    is one that is missing: an old one that does not hold any more does no harm.
+    """
+    return old.keys() == new.keys() and all(_alike(old[ref], entry) for ref, entry in new.items())
+
+
+def _alike(old: Entry, new: Entry) -> bool:
+    same = new.proof is None or new.proof.alike(old.proof)
+    return same and (old.ref.version, old.uid) == (new.ref.version, new.uid)

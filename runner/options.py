@@ -44,6 +44,7 @@ class Options:
     context: str = ""
     dry_run: bool = False
     read_secrets: bool = False  # a dry run may read Secrets
+    all: bool = False  # no proof counts: every object goes through a dry-run
     substitute_precedence: Precedence = Precedence.INLINE
     values: tuple[Path, ...] = ()  # stand-ins for ConfigMaps and Secrets that only the cluster has
     cache: Path | None = None  # where renderings are kept for the next preview; a deploy never asks it

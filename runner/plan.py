@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -37,10 +37,31 @@ class Assessment:
     live: Manifest | None = field(default=None, repr=False)
     merged: Manifest | None = field(default=None, repr=False)  # what it becomes, by the dry-run
     warnings: tuple[str, ...] = ()
+    proven: bool = False  # unchanged without a dry-run; of `live` and `merged` there is the metadata
 
     @property
     def change(self) -> Change:
         return Change(self.ref, self.action, self.reason)
+
+
+class Proofs(Protocol):
+    """What is known of objects without asking for them singly."""
+
+    def seen(self, ref: ResourceRef) -> Manifest | None:
+        """The metadata of a live object, if it is at hand."""
+
+    def hold(self, manifest: Manifest, live: Manifest) -> bool:
+        """Whether a live object (its metadata is enough) is on record as what an apply would make of it."""
+
+
+class NoProofs:
+    """Nothing is known: every object is asked for."""
+
+    def seen(self, _ref: ResourceRef) -> Manifest | None:
+        return None
+
+    def hold(self, _manifest: Manifest, _live: Manifest) -> bool:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +75,7 @@ class Ground:
     kinds: frozenset[tuple[str, str]] = frozenset()  # (group, kind) that this run defines
     unresolved: Mapping[ResourceRef, tuple[str, ...]] = field(default_factory=dict)
     reduced: bool = False  # where a dry-run is forbidden, compare with what can be read
+    proofs: Proofs = field(default_factory=NoProofs)
 
 
 def virtual_kinds(manifests: Iterable[Manifest], cluster: Cluster) -> frozenset[tuple[str, str]]:
@@ -153,11 +175,12 @@ def _assess(manifest: Manifest, cluster: Cluster, ground: Ground) -> Assessment:
 
 
 def _compare(ref: ResourceRef, manifest: Manifest, cluster: Cluster, ground: Ground) -> Assessment:
+    seen = ground.proofs.seen(ref)
+    if seen is not None and (settled := _settled(ref, manifest, seen, ground)):
+        return settled
     live = cluster.get(ref)
-    if live is not None and is_bootstrap(live) and not ground.install_flux:
-        return Assessment(ref, manifest, Action.SKIPPED, BOOTSTRAP, live=live)
-    if reason := left_alone(manifest, live):
-        return Assessment(ref, manifest, Action.SKIPPED, reason, live=live)
+    if settled := _settled(ref, manifest, live, ground):
+        return settled
     try:
         result = cluster.apply(manifest, dry_run=True)
     except ClusterError as exc:
@@ -170,6 +193,19 @@ def _compare(ref: ResourceRef, manifest: Manifest, cluster: Cluster, ground: Gro
     action = Action.CONFIGURED if difference else Action.UNCHANGED
     merged, warnings = result.manifest, result.warnings
     return Assessment(ref, manifest, action, difference, live=live, merged=merged, warnings=warnings)
+
+
+def _settled(
+    ref: ResourceRef, manifest: Manifest, live: Manifest | None, ground: Ground
+) -> Assessment | None:
+    """What needs no dry-run: what is left alone, and what is proven; metadata is enough of `live`."""
+    if live is not None and is_bootstrap(live) and not ground.install_flux:
+        return Assessment(ref, manifest, Action.SKIPPED, BOOTSTRAP, live=live)
+    if reason := left_alone(manifest, live):
+        return Assessment(ref, manifest, Action.SKIPPED, reason, live=live)
+    if live is not None and ground.proofs.hold(manifest, live):
+        return Assessment(ref, manifest, Action.UNCHANGED, live=live, merged=live, proven=True)
+    return None
 
 
 def _by_reading(ref: ResourceRef, manifest: Manifest, live: Manifest | None) -> Assessment:

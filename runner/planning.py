@@ -9,6 +9,7 @@ from dataclasses import replace
 from runner import admission, plan, prune, removal
 from runner.desired import Desired
 from runner.errors import UsageError
+from runner.evidence import Evidence
 from runner.fleet import Fleet, Unit
 from runner.inventory import Entry
 from runner.model import Held, Manifest, ResourceRef
@@ -70,6 +71,7 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
         ground=plan.Ground(
             virtual=plan.virtual_kinds(everything, cluster), install_flux=options.install_flux
         ),
+        evidence=Evidence(cluster, clients.clock),
         before_first_write=lambda again: _admit(source, again, cluster),
         units=dict(fleet.units),
         outside=admission.outside(cluster, _foreign(store.records, ours), [*fleet.units, *ours]),
@@ -77,6 +79,7 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
     if not options.dry_run or options.read_secrets:
         made.key = store.digest_key(options.root.partition("/")[0], create=False)
     _claim(made, ours)
+    made.evidence.expect(_tracked(made, ours))
     made.refused = _refused(made)
     made.prune_later = any(u.rendering is not None and not u.rendering.variables.known for u in fleet)
     made.gone = _gone(made, ours)
@@ -166,6 +169,17 @@ def _claim(made: Session, ours: Mapping[str, Record]) -> None:
         if record is not None and not unit.rendered:
             for ref in record.inventory:
                 made.owners.setdefault(ref, unit.id)
+
+
+def _tracked(made: Session, ours: Mapping[str, Record]) -> set[ResourceRef]:
+    """What is wanted and known to be in the cluster, as far as this run looks after it."""
+    return {
+        ref
+        for id_, record in ours.items()
+        if made.options.selects(id_)
+        for ref, entry in record.inventory.items()
+        if entry.uid and made.owners.get(ref) == id_
+    }
 
 
 def _refuse(made: Session, id_: str, text: str) -> None:

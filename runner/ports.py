@@ -91,10 +91,12 @@ class Cluster(Protocol):
         namespace: str = "",
         selector: str = "",
         metadata_only: bool = False,
+        most: int = 0,
     ) -> Listing:
         """Every object of a kind, in one namespace or ("") in all; chunked underneath.
 
-        With `metadata_only` nothing but the objects' metadata leaves the server.
+        With `metadata_only` nothing but the objects' metadata leaves the server. Raises ClusterError with
+        reason TooMany, after one chunk where the server counts the rest, when there are more than `most`.
         """
 
     def watch(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from runner import plan, redact, removal
+from runner import plan, proven, redact, removal
 from runner.errors import RunnerError
 from runner.fleet import Unit
-from runner.model import Change, Manifest, Outcome, Run, State
+from runner.model import Change, Manifest, Outcome, ResourceRef, Run, State
 from runner.plan import Assessment, Ground
 from runner.session import Session
 from runner.unit import owned_by_another
@@ -38,7 +38,7 @@ def foresee(session: Session, *, reduced: bool = False) -> Foreseen:
     ground = replace(
         session.ground,
         read_secrets=session.options.read_secrets or not session.options.dry_run,
-        namespaces=plan.absent(_namespaces(session, everything), world.cluster, world.pool),
+        namespaces=plan.absent(_unseen_namespaces(session, everything), world.cluster, world.pool),
         kinds=plan.defines(everything),
         reduced=reduced,
     )
@@ -48,12 +48,15 @@ def foresee(session: Session, *, reduced: bool = False) -> Foreseen:
     return Foreseen(_blocked(session, outcomes), assessed)
 
 
-def _namespaces(session: Session, everything: list[Manifest]) -> set[str]:
-    """Those that a run makes: the desired ones, and those that records live in."""
+def _unseen_namespaces(session: Session, everything: list[Manifest]) -> set[str]:
+    """Those that a run makes, the desired ones and those that records live in, unless they are there."""
     desired = {
         m["metadata"]["name"] for m in everything if (m["apiVersion"], m["kind"]) == ("v1", "Namespace")
     }
-    return desired | {unit.kustomization.namespace for unit in session.units.values()}
+    wanted = desired | {unit.kustomization.namespace for unit in session.units.values()}
+    holding = {id_.partition("/")[0] for id_ in session.records}
+    refs = {name: ResourceRef("", name, "", "Namespace", "v1") for name in wanted - holding}
+    return {name for name, ref in refs.items() if session.evidence.live(ref) is None}
 
 
 def _outcome(
@@ -69,7 +72,9 @@ def _outcome(
     if unit.id in session.refused:
         return Outcome(unit.id, State.FAILED, error=session.refused[unit.id])
     cluster, pool = session.world.cluster, session.world.pool
-    own = replace(ground, unresolved=unit.rendering.unresolved)
+    recorded = session.fresh(unit).inventory
+    proofs = proven.of(session, unit, recorded)
+    own = replace(ground, unresolved=unit.rendering.unresolved, proofs=proofs)
     scoped = plan.scoped(unit.objects, cluster)
     assessed = [owned_by_another(session, unit.id, a) for a in plan.assess(scoped, cluster, pool, own)]
     found[unit.id] = tuple(assessed)

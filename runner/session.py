@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from runner import discover, graph, lock, state
 from runner.errors import Interrupted, LockLost, RunnerError
+from runner.evidence import Evidence
 from runner.fleet import Fleet, Produced, Unit
 from runner.graph import Node
 from runner.lock import LockOptions
@@ -73,6 +74,7 @@ class Session:
     lock: Lock
     store: Store
     ground: Ground
+    evidence: Evidence
     held_prunes: Mapping[str, tuple[Held, ...]] = field(default_factory=dict)
     before_first_write: Callable[[Store], None] = lambda _: None  # raises when the run is superseded
     owners: dict[ResourceRef, str] = field(default_factory=dict)  # who wants an object

@@ -22,6 +22,7 @@ from runner import inventory
 from runner.errors import GuardError
 from runner.inventory import Entry, Inventory
 from runner.model import Manifest, ResourceRef, State
+from runner.proof import Proof
 
 LABEL = "kustodian.io/record"
 LABELS = {"app.kubernetes.io/managed-by": "kustodian", LABEL: "state"}
@@ -171,9 +172,16 @@ def _plain_entry(entry: Entry) -> dict[str, str]:
     plain = {"id": inventory.encode(ref), "v": ref.version}
     if entry.uid:
         plain["uid"] = entry.uid
+    if entry.proof:
+        plain["proof"] = str(entry.proof)
     if inventory.decode(plain["id"], ref.version) != ref:
         plain["name"] = ref.name
     return plain
+
+
+def _entry(plain: Mapping[str, str]) -> Entry:
+    proof = Proof.read(plain["proof"]) if "proof" in plain else None
+    return Entry(_ref(plain), plain.get("uid", ""), proof)
 
 
 def _ref(plain: Mapping[str, str]) -> ResourceRef:
@@ -189,7 +197,7 @@ def _record(plain: Mapping[str, Any]) -> Record:
         entry=plain["entry"],
         parent=plain["parent"],
         manifest=plain["manifest"],
-        inventory=inventory.of(Entry(_ref(entry), entry.get("uid", "")) for entry in plain["inventory"]),
+        inventory=inventory.of(_entry(entry) for entry in plain["inventory"]),
         digest=plain["digest"],
         shown_digest=plain["shownDigest"],
         state=plain["state"] and State(plain["state"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from runner import apply, discover, health, impact, inventory, plan, redact, removal
+from runner import apply, discover, health, impact, inventory, plan, proven, redact, removal
 from runner.errors import LockError, RunnerError
 from runner.fleet import Unit
 from runner.inventory import Entry
@@ -23,6 +23,7 @@ from runner.model import (
 )
 from runner.plan import Assessment
 from runner.ports import Phase, Progress
+from runner.proven import Proofs
 from runner.render import Renderer
 from runner.schedule import Turn
 from runner.session import Moved, Session, digests
@@ -49,7 +50,7 @@ class Reconciliation:
     changes: list[Change] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     unhealthy: tuple[Health, ...] = ()
-    entries: dict[ResourceRef, Entry] = field(default_factory=dict)  # what is owned, with uids
+    entries: dict[ResourceRef, Entry] = field(default_factory=dict)  # what is owned, with uids and proofs
     versions: dict[ResourceRef, str] = field(default_factory=dict)  # that objects were applied at
     recorded_ahead: bool = False
     started_at: float = 0.0
@@ -127,23 +128,25 @@ class Reconciliation:
         self.session.settle(self.unit.id)
         desired = plan.scoped(self.unit.objects, self.session.world.cluster)
         stages = apply.stages(desired)
+        recorded = self.session.fresh(self.unit).inventory
         for number, stage in enumerate(stages, 1):
             self._tell(Phase.APPLYING, f"stage {number} of {len(stages)}" if len(stages) > 1 else "")
             self._stop_if_told()
-            assessed = self._assess(stage)
+            proofs = proven.of(self.session, self.unit, recorded)
+            assessed = self._assess(stage, proofs)
             todo = [a for a in assessed if a.action.writes]
-            self._own(assessed)
+            self.entries |= {a.ref: proofs.entry(a) for a in assessed if a.reason != plan.VIRTUAL}
             if todo:
                 self._record_ahead(desired)
-                self._send(todo)
+                self._send(todo, proofs)
             self.changes += [a.change for a in assessed if not a.action.writes]
             if apply.is_waited_for(stage):
                 self._await_stage(assessed)
         self.session.alive(entry.uid for entry in self.entries.values())
 
-    def _assess(self, stage: tuple[Manifest, ...]) -> list[Assessment]:
+    def _assess(self, stage: tuple[Manifest, ...], proofs: Proofs) -> list[Assessment]:
         """Dry-run a whole stage; when anything in it fails, nothing of it is applied."""
-        world, ground = self.session.world, self.session.ground
+        world, ground = self.session.world, replace(self.session.ground, proofs=proofs)
         assessed = [
             owned_by_another(self.session, self.unit.id, a)
             for a in plan.assess(stage, world.cluster, world.pool, ground)
@@ -165,33 +168,32 @@ class Reconciliation:
             if planned != "" and planned != impact.digest(a.action, a.live, a.merged):
                 raise Failed(f"{a.ref} would be {a.action}, which is not what was planned", hint=_PLAN_AGAIN)
 
-    def _own(self, assessed: Iterable[Assessment]) -> None:
-        for a in assessed:
-            if a.reason != plan.VIRTUAL:
-                uid = a.live["metadata"].get("uid", "") if a.live else ""
-                self.entries[a.ref] = Entry(a.ref, uid)
-
     def _record_ahead(self, desired: Iterable[Manifest]) -> None:
-        """Write down everything that may be touched, before the first write: nothing stays untracked."""
+        """Write down everything that may be touched, before the first write: nothing stays untracked.
+
+        Without proofs: of a run that is killed nobody knows what it applied.
+        """
         if self.recorded_ahead:
             return
         before = self.session.fresh(self.unit)
         wanted = inventory.of(
             Entry(ResourceRef.of(m)) for m in desired if not plan.skipped(m, self.session.ground)
         )
-        together = inventory.union(before.inventory, wanted)
+        together = inventory.union(inventory.unproven(before.inventory), wanted)
         self.session.begin()
         self.session.write(replace(before, inventory=together, state=None, manifest=self._manifest()))
         self.recorded_ahead = True
 
-    def _send(self, todo: list[Assessment]) -> None:
+    def _send(self, todo: list[Assessment], proofs: Proofs) -> None:
         cluster = self.session.begin()
         sent = apply.send([a.manifest for a in todo], cluster, self.session.world.pool, self.session.stopped)
+        self.session.evidence.wrote(s.ref for s in sent)
         taken = {s.ref: s for s in sent if not s.error}
         for a in todo:
             if a.ref in taken:
                 self.changes.append(self._as_seen(a))
-                self.entries[a.ref] = Entry(a.ref, taken[a.ref].uid)
+                made = proofs.make(a.manifest, taken[a.ref].live)
+                self.entries[a.ref] = Entry(a.ref, taken[a.ref].uid, made)
                 self.versions[a.ref] = taken[a.ref].version
         self.warnings += [text for s in taken.values() for text in s.warnings]
         if failed := [s for s in sent if s.error]:
@@ -321,18 +323,19 @@ class Reconciliation:
         snapshot = Snapshot(digest, self.session.revision, state, round(self.session.world.clock.now(), 3))
         last = before.history[0] if before.history else None
         same = last is not None and (last.digest, last.state) == (digest, state)
-        self.session.write(
-            replace(
-                before,
-                manifest=self._manifest(),
-                inventory=owned,
-                digest=digest,
-                shown_digest=shown,
-                state=state,
-                message=message,
-                history=before.history if same else (snapshot, *before.history)[:HISTORY],
-            )
+        made = replace(
+            before,
+            manifest=self._manifest(),
+            inventory=owned,
+            digest=digest,
+            shown_digest=shown,
+            state=state,
+            message=message,
+            history=before.history if same else (snapshot, *before.history)[:HISTORY],
         )
+        if inventory.alike(before.inventory, owned) and replace(made, inventory=before.inventory) == before:
+            return
+        self.session.write(made)
 
     def _moving(self, before: Record) -> list[Entry]:
         """Objects that another Kustomization wants now stay ours until it has written them down."""

@@ -120,9 +120,9 @@ def _ours(world: World, units: int, repeats: int) -> list[Ours]:
     repository = world.repository("fleet")
     manifests.fleet(repository, TARGET, units)
 
-    def again() -> Run:
+    def again(*more: str) -> Run:
         world.settle()
-        return world.reconcile(repository)
+        return world.reconcile(repository, *more)
 
     def changed(number: int) -> Run:
         _change(repository, number)
@@ -132,6 +132,7 @@ def _ours(world: World, units: int, repeats: int) -> list[Ours]:
         Ours("kustodian, first apply", [again()]),
         Ours("kustodian, no change", [again() for _ in range(repeats)]),
         Ours("kustodian, one object changed", [changed(number) for number in range(repeats)]),
+        Ours("kustodian, no change, --all", [again("--all") for _ in range(repeats)]),
     ]
 
 

@@ -46,9 +46,9 @@ class World:
     def repository(self, name: str) -> Repository:
         return Repository(self.directory / name)
 
-    def reconcile(self, repository: Repository, home: str = FLUX_NAMESPACE) -> Run:
+    def reconcile(self, repository: Repository, *more: str, home: str = FLUX_NAMESPACE) -> Run:
         """Reconcile a repository in a process of its own; `home` is the root's namespace."""
-        flags = ["--repo", str(repository.path), "--entry", ENTRY, "--root", f"{home}/fleet"]
+        flags = ["--repo", str(repository.path), "--entry", ENTRY, "--root", f"{home}/fleet", *more]
         argv = [sys.executable, "-m", "runner.cli", "reconcile", "-o", "json", *flags]
         usage = run([*argv, "--kubeconfig", str(self.plane.kubeconfig)])
         return Run(usage, json.loads(usage.stdout))

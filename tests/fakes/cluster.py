@@ -34,7 +34,7 @@ SERVED = (
     ("storage.k8s.io", "v1", "StorageClass"),
     ("apiextensions.k8s.io", "v1", "CustomResourceDefinition"),
 )
-NOT_FOUND, CONFLICT = 404, 409
+FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
 
 
 @dataclass
@@ -48,10 +48,14 @@ class FakeCluster:
     objects: dict[ResourceRef, Manifest] = field(default_factory=dict)
     refusals: dict[ResourceRef, ClusterError] = field(default_factory=dict)
     unlisted: dict[tuple[str, str], ClusterError] = field(default_factory=dict)
+    narrow: set[tuple[str, str]] = field(
+        default_factory=set
+    )  # kinds that may be listed in one namespace only
     warnings: dict[ResourceRef, tuple[str, ...]] = field(default_factory=dict)
     served: dict[tuple[str, str], Api] = field(default_factory=dict)
     writes: list[str] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
+    lists: list[str] = field(default_factory=list)
     requests: Counter[str] = field(default_factory=Counter)
     server: str = "https://fake.example:6443"
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -98,11 +102,15 @@ class FakeCluster:
         namespace: str = "",
         selector: str = "",
         metadata_only: bool = False,
+        most: int = 0,
     ) -> Listing:
         with self._mutex:
             self.requests["LIST"] += 1
+            self.lists.append(f"{kind} {namespace}".strip())
             if error := self.unlisted.get((group, kind)):
                 raise error
+            if (group, kind) in self.narrow and not namespace:
+                raise Refused(f"{kind} list failed (Forbidden)", code=FORBIDDEN, reason="Forbidden")
             self._must_serve(group, kind)
             wanted = dict(part.split("=") for part in selector.split(",") if part)
             found = [
@@ -112,6 +120,8 @@ class FakeCluster:
                 and namespace in {"", ref.namespace}
                 and wanted.items() <= (manifest["metadata"].get("labels") or {}).items()
             ]
+            if 0 < most < len(found):
+                raise ClusterError(f"{kind} list failed: there are more than {most}", reason="TooMany")
             return Listing(tuple(found), str(next(self._numbers)))
 
     @contextmanager

@@ -287,6 +287,11 @@ def test_a_list_is_complete_and_its_items_are_whole(cluster, namespace):
     assert {(item["apiVersion"], item["kind"], "data" in item) for item in metadata.items} == {
         ("v1", "ConfigMap", False)
     }
+    before = cluster.requests["LIST"]
+    with pytest.raises(ClusterError, match="there are more than 700") as caught:
+        cluster.list("", "ConfigMap", namespace=namespace, metadata_only=True, most=700)
+    assert caught.value.reason == "TooMany"
+    assert cluster.requests["LIST"] - before == 1, "the server says how many are left"
 
 
 def test_a_list_that_expires_is_read_anew(proxy, proxied, cluster, namespace):

@@ -158,6 +158,7 @@ class TestInputs:
             ("takeover", "true", "takeover", True),
             ("allow_older", "TRUE", "allow_older", True),
             ("install_flux", "True", "install_flux", True),
+            ("all", "true", "all", True),
             ("takeover", " false ", "takeover", False),
             ("max_parallel", "4", "max_parallel", 4),
             ("lock_timeout", "1m30s", "lock_timeout", 90.0),

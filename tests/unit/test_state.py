@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import uuid
-from base64 import b64decode, b64encode
+from base64 import b64decode, b64encode, urlsafe_b64encode
 from dataclasses import replace
 
 import orjson
@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from runner import state
 from runner.errors import GuardError
-from runner.inventory import Entry, of
+from runner.inventory import Entry, of, unproven
 from runner.model import ResourceRef, State
+from runner.proof import Proof
 from runner.state import HISTORY, KEY, LIMIT, SELECTOR, Deployment, Record, Snapshot, config_map_ref
 
 RECORD = Record(
@@ -26,7 +27,7 @@ RECORD = Record(
     manifest={"kind": "Kustomization", "spec": {"prune": True, "interval": "10m"}},
     inventory=of(
         [
-            Entry(ResourceRef("apps", "web", "apps", "Deployment", "v1"), "0c3b"),
+            Entry(ResourceRef("apps", "web", "apps", "Deployment", "v1"), "0c3b", Proof("w", "h", "g1")),
             Entry(ResourceRef("", "system:web", "rbac.authorization.k8s.io", "ClusterRole", "v1")),
         ]
     ),
@@ -68,10 +69,12 @@ def test_a_record_comes_back_as_it_went_in(record):
 
 TEXTS = st.text(max_size=12)
 NAMES = st.text("abcdefghij-.", min_size=1, max_size=12)
+NAMES_ALONE = st.text("ab-_=", max_size=4)
 ENTRIES = st.builds(
     Entry,
     st.builds(ResourceRef, NAMES | st.just(""), NAMES, NAMES | st.just(""), st.just("Kind"), st.just("v1")),
     TEXTS,
+    st.none() | st.builds(Proof, NAMES_ALONE, NAMES_ALONE, NAMES_ALONE),
 )
 STATES = st.sampled_from(State)
 TIMES = st.floats(0, 4e9)
@@ -131,12 +134,18 @@ def test_a_name_too_long_for_a_config_map_is_cut_and_stays_unique():
 
 
 def inventory(count):
-    """Objects with the names and uids that compress worst."""
+    """Objects with the names, uids and proofs that compress worst."""
     spread = [uuid.uuid5(uuid.NAMESPACE_DNS, str(number)) for number in range(count)]
-    return of(
-        Entry(ResourceRef(f"team-{n % 50}", f"service-{u.hex[:12]}", "apps", "Deployment", "v1"), str(u))
+    refs = [
+        ResourceRef(f"team-{n % 50}", f"service-{u.hex[:12]}", "apps", "Deployment", "v1")
         for n, u in enumerate(spread)
-    )
+    ]
+    return of(Entry(ref, str(u), proved(u)) for ref, u in zip(refs, spread, strict=True))
+
+
+def proved(number):
+    wanted, held = (urlsafe_b64encode(number.bytes[::step][:12]).decode() for step in (1, -1))
+    return Proof(wanted, held, f"r{number.int % 10**7}")
 
 
 def test_ten_thousand_objects_fit():
@@ -145,6 +154,15 @@ def test_ten_thousand_objects_fit():
     assert len(b64decode(made["binaryData"][KEY])) < LIMIT
     assert len(orjson.dumps(made)) < 1_500_000, "etcd takes no larger request"
     assert state.decode(made) == record
+
+
+def test_a_record_of_the_release_before_is_read_and_ours_by_that_one():
+    """Which knew nothing of proofs: a field that it does not know is none that it needs."""
+    bare = plain()
+    for entry in bare["inventory"]:
+        entry.pop("proof", None)
+    assert bare["format"] == state.FORMAT == 1
+    assert state.decode(packed(bare)) == replace(RECORD, inventory=unproven(RECORD.inventory))
 
 
 def test_a_record_that_does_not_fit_names_its_kustomization():
@@ -166,6 +184,9 @@ DAMAGED = [
     pytest.param(packed({**plain(), "inventory": [{"id": "x", "v": "v1"}]}), id="an id is none"),
     pytest.param(packed({**plain(), "inventory": [{"id": "a_b__C"}]}), id="an entry lacks its version"),
     pytest.param(packed({**plain(), "inventory": ["a_b__C"]}), id="an entry is no object"),
+    pytest.param(
+        packed({**plain(), "inventory": [{"id": "a_b__C", "v": "v1", "proof": "x"}]}), id="a proof is none"
+    ),
     pytest.param(packed({**plain(), "state": "happy"}), id="the state is a word nobody knows"),
     pytest.param(packed({**plain(), "history": [{}]}), id="a line of history is empty"),
     pytest.param(packed({**plain(), "deployment": "yes"}), id="the deployment is a text"),

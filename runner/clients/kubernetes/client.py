@@ -96,7 +96,14 @@ class KubernetesCluster:
         return self._object(reply, what)
 
     def list(
-        self, group: str, kind: str, *, namespace: str = "", selector: str = "", metadata_only: bool = False
+        self,
+        group: str,
+        kind: str,
+        *,
+        namespace: str = "",
+        selector: str = "",
+        metadata_only: bool = False,
+        most: int = 0,
     ) -> Listing:
         """As the port says; `metadata_only` leaves everything else out of the objects."""
         what = f"{kind} list failed" + (f" in namespace {namespace}" if namespace else "")
@@ -104,7 +111,9 @@ class KubernetesCluster:
         query = {"labelSelector": selector} if selector else {}
         accept = listing.METADATA_LIST if metadata_only else "application/json"
         request = Request("GET", self._collection(api, namespace, what), "LIST", query, accept=accept)
-        return listing.complete(request, api, lambda chunk: self._exchange(chunk, what), self._refusing(what))
+        return listing.complete(
+            request, api, lambda chunk: self._exchange(chunk, what), self._refusing(what), most
+        )
 
     def watch(
         self, group: str, kind: str, *, resource_version: str, namespace: str = "", selector: str = ""

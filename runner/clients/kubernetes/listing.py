@@ -18,9 +18,16 @@ METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v
 
 
 def complete(
-    request: Request, api: Api, send: Callable[[Request], Reply], refusing: Callable[[Reply], ClusterError]
+    request: Request,
+    api: Api,
+    send: Callable[[Request], Reply],
+    refusing: Callable[[Reply], ClusterError],
+    most: int = 0,
 ) -> Listing:
-    """All chunks of a list. One whose snapshot expires is read anew, the second time in one piece."""
+    """All chunks of a list. One whose snapshot expires is read anew, the second time in one piece.
+
+    Raises ClusterError with reason TooMany once it is known that there are more than `most`, if given.
+    """
     for limit in (CHUNK, CHUNK, 0):
         items: list[dict[str, Any]] = []
         token = ""
@@ -33,6 +40,8 @@ def complete(
             document = object_in(reply.body, f"{api.kind} list failed")
             items += (_complete(item, api) for item in document.get("items") or ())
             meta = document.get("metadata") or {}
+            if 0 < most < len(items) + (meta.get("remainingItemCount") or 0):
+                raise ClusterError(f"{api.kind} list failed: there are more than {most}", reason="TooMany")
             token = meta.get("continue") or ""
             if not token:
                 return Listing(tuple(items), str(meta.get("resourceVersion") or ""))
