@@ -9,7 +9,7 @@ from typing import Protocol
 
 from runner import redact
 from runner.discover.places import placed, written
-from runner.discover.spec import is_kustomization, parse
+from runner.discover.spec import is_kustomization, parse, root
 from runner.errors import CycleError, UsageError
 from runner.fleet import Fleet, Produced, Rendering, Unit, Variables
 from runner.model import Kustomization, Manifest, ResourceRef
@@ -42,30 +42,6 @@ class Renderer(Protocol):
     def recalled(self, k: Kustomization, variables: Variables) -> Rendering | None: ...
 
     def offline(self) -> Renderer: ...
-
-
-def root(id_: str, entry: str) -> Kustomization:
-    """The root as it is when Git does not contain it: what `flux bootstrap` would have written.
-
-    Raises:
-        UsageError: `id_` is not `namespace/name`.
-    """
-    namespace, slash, name = id_.partition("/")
-    if not (namespace and slash and name) or "/" in name:
-        raise UsageError(f"--root {id_!r} is not NAMESPACE/NAME", hint="Flux's is flux-system/flux-system.")
-    return parse(
-        {
-            "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
-            "kind": "Kustomization",
-            "metadata": {"namespace": namespace, "name": name},
-            "spec": {
-                "interval": "10m",
-                "path": f"./{entry}",
-                "prune": True,
-                "sourceRef": {"kind": "GitRepository", "name": name},
-            },
-        }
-    )
 
 
 Parsed = dict[int, tuple[Manifest, Kustomization]]

@@ -71,6 +71,30 @@ def parse(manifest: Manifest) -> Kustomization:
     )
 
 
+def root(id_: str, entry: str) -> Kustomization:
+    """The root as it is when Git does not contain it: what `flux bootstrap` would have written.
+
+    Raises:
+        UsageError: `id_` is not `namespace/name`.
+    """
+    namespace, slash, name = id_.partition("/")
+    if not (namespace and slash and name) or "/" in name:
+        raise UsageError(f"--root {id_!r} is not NAMESPACE/NAME", hint="Flux's is flux-system/flux-system.")
+    return parse(
+        {
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+            "kind": "Kustomization",
+            "metadata": {"namespace": namespace, "name": name},
+            "spec": {
+                "interval": "10m",
+                "path": f"./{entry}",
+                "prune": True,
+                "sourceRef": {"kind": "GitRepository", "name": name},
+            },
+        }
+    )
+
+
 def _source(where: Mapping[str, Any], namespace: str) -> SourceRef:
     return SourceRef(where["kind"], where.get("namespace") or namespace, where["name"])
 
