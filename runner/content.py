@@ -34,18 +34,19 @@ class Content:
         return Content({path: self.files[path] for path in paths})
 
     def around(self, path: str) -> Iterator[str]:
-        """The file at a path; of a directory its own files, and of each directory in it one file below."""
+        """The file at a path; of a directory its own files, and of each directory in it one below, if any."""
         if path in self.files:
             yield path
             return
         directory = "" if path == "." else path
         for name in self._entries.get(directory, ()):
-            yield self._first(f"{directory}/{name}" if directory else name)
+            yield from self._first(f"{directory}/{name}" if directory else name)
 
-    def _first(self, path: str) -> str:
-        while path not in self.files:
-            path = f"{path}/{next(iter(self._entries[path]))}"
-        return path
+    def _first(self, path: str) -> list[str]:
+        if path in self.files:
+            return [path]
+        below = (self._first(f"{path}/{name}") for name in self._entries[path])
+        return next((found for found in below if found), [])
 
     @cached_property
     def _entries(self) -> Mapping[str, Mapping[str, bool]]:

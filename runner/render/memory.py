@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,14 +69,15 @@ class Recall:
         if not made.ok or made.closure.links or variables.display or any(map(is_secret, made.objects)):
             return
         own = made.warnings[len(variables.warnings) :]  # those of the variables come with them
-        new = _Kept(_Seen.of(made.closure, content), replace(made, variables=Variables(), warnings=own))
+        new = _Kept(Seen.of(made.closure, content), replace(made, variables=Variables(), warnings=own))
         key = self._key(k, variables)
         kept = self._kept(key)
         with self._lock:
             kept.insert(0, new)
             del kept[MOST:]
-            packed = orjson.dumps([each.plain() for each in kept])
-        self.memory.put(key, packed)
+            plain = [each.plain() for each in kept]
+        with suppress(orjson.JSONEncodeError):  # a file's name need not be text
+            self.memory.put(key, orjson.dumps(plain))
 
     def _kept(self, key: str) -> list[_Kept]:
         with self._lock:
@@ -101,7 +103,7 @@ class Recall:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class Seen:
     """What a build looked at, with what was there."""
 
     read: Mapping[str, str]
@@ -111,7 +113,7 @@ class _Seen:
     missing: Sequence[str]
 
     @classmethod
-    def of(cls, closure: Closure, content: Content) -> _Seen:
+    def of(cls, closure: Closure, content: Content) -> Seen:
         return cls(
             {path: content.id(path) for path in closure.read},
             closure.stat,
@@ -138,7 +140,7 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    seen: _Seen
+    seen: Seen
     rendering: Rendering
 
     def plain(self) -> dict[str, Any]:
@@ -160,7 +162,7 @@ class _Kept:
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> _Kept:
-        seen = _Seen(plain["read"], plain["stat"], plain["dirs"], plain["listed"], plain["missing"])
+        seen = Seen(plain["read"], plain["stat"], plain["dirs"], plain["listed"], plain["missing"])
         objects = tuple(plain["objects"])
         return cls(
             seen,

@@ -14,6 +14,7 @@ from pathlib import Path
 from runner.content import Content
 from runner.model import Artifact
 from runner.ports import Builder
+from runner.render.memory import Seen
 from runner.rendered import BuildRequest, Built, Closure
 
 _TRIES = 6
@@ -28,15 +29,18 @@ def build(
     `known` is what earlier builds looked at.
     """
     content, write = artifact.content, artifact.part
-    if content is None or write is None or content.empty:
+    if content is None or write is None:
         return None
     wanted = {*content.around(_directory(request.path)), *_likely(known, content)}
     for _ in range(_TRIES):
         root = write(wanted)
         built = builder.build(replace(request, root=root))
-        lacking = set(_lacking(built.closure, content.part(wanted), content)) - wanted
-        if not lacking:
+        part = content.part(wanted)
+        if Seen.of(built.closure, part).same(content):
             return (built, root) if built.ok and not built.closure.links else None
+        lacking = set(_lacking(built.closure, part, content)) - wanted
+        if not lacking:
+            return None  # no file is lacking, but a directory without any
         wanted |= lacking
     return None
 
