@@ -6,7 +6,8 @@ import hashlib
 import stat
 import tempfile
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,21 @@ from runner.ports import Blob, Builder, Memory, Repository
 from runner.rendered import ArtifactListing
 
 _IGNORE_FILE = ".sourceignore"
-_KNOWN = ("excluded", "directories", "warnings")
+_KNOWN = ("seen", "excluded", "directories", "warnings")
+_MANY = 1000  # new files, from which on all may as well be written
+
+
+Files = Mapping[str, Blob]
+Write = Callable[[Collection[str]], Path]
+"""Writes some files, and tells into which new directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """One commit. Which of its files are in the artifact is remembered from the last time it was asked."""
+    """One commit. Which of its files are in the artifact is remembered from commits with the same rules.
+
+    Whether a file is left out depends on its path and on the ignore files, and on no other file.
+    """
 
     repository: Repository
     builder: Builder
@@ -35,13 +45,18 @@ class Late:
         """The artifact below `target`; without help from the memory its files are written at once."""
         files = self.repository.files(self.commit)
         key = _key(files, ignore)
-        known = _read(self.memory.get(key))
-        if known is None:
-            known = self._write(target, ignore)
-            self.memory.put(key, orjson.dumps(known))
+        write = self._parts(files, target)
+        kept = _read(self.memory.get(key))
+        new = _regular(files).difference(kept["seen"] if kept else ())
+        if kept is None or len(new) > _MANY:
+            known = {"seen": [*_regular(files)], **self._write(target, ignore)}
             prepare, part = _nothing, None
         else:
-            prepare, part = _Once(lambda: self._write(target, ignore)), self._parts(files, target)
+            known = _together(kept, new, self._listed(write, files, new, ignore)) if new else kept
+            prepare, part = _Once(lambda: self._write(target, ignore)), write
+        if known is not kept:
+            with suppress(orjson.JSONEncodeError):  # a file's name need not be text
+                self.memory.put(key, orjson.dumps(known))
         return Artifact(
             target,
             self.repository.revision(self.commit),
@@ -61,7 +76,12 @@ class Late:
             "warnings": artifact.warnings,
         }
 
-    def _parts(self, files: Mapping[str, Blob], target: Path) -> Callable[[Collection[str]], Path]:
+    def _listed(self, write: Write, files: Files, new: Collection[str], ignore: str) -> ArtifactListing:
+        """What would be left out of some files alone."""
+        rules = [path for path in _regular(files) if _is_rule(path)]
+        return self.builder.artifact(write({*new, *rules}), ignore)
+
+    def _parts(self, files: Files, target: Path) -> Write:
         def part(paths: Collection[str]) -> Path:
             into = Path(tempfile.mkdtemp(prefix=f"{target.name}-part-", dir=target.parent))
             self.repository.write({path: files[path] for path in paths}, self.commit, into)
@@ -96,9 +116,18 @@ def _nothing() -> None:
     return
 
 
-def _content(files: Mapping[str, Blob], known: Mapping[str, Any]) -> Content:
+def _together(known: Mapping[str, Any], new: Iterable[str], listing: ArtifactListing) -> dict[str, Any]:
+    return {
+        "seen": [*known["seen"], *new],
+        "excluded": sorted({*known["excluded"], *listing.excluded}),
+        "directories": sorted({*known["directories"], *listing.directories}),
+        "warnings": known["warnings"],
+    }
+
+
+def _content(files: Files, known: Mapping[str, Any]) -> Content:
     """What is there once everything is written and `drop_excluded` is done."""
-    excluded = set(known["excluded"])
+    excluded = _regular(files).intersection(known["excluded"])
     kept = {path: blob.id for path, blob in files.items() if path not in excluded and stat.S_ISREG(blob.mode)}
     if not excluded:
         return Content(kept)
@@ -107,18 +136,25 @@ def _content(files: Mapping[str, Blob], known: Mapping[str, Any]) -> Content:
     return Content(kept, frozenset(emptied.difference(known["directories"])))
 
 
+def _regular(files: Files) -> set[str]:
+    return {path for path, blob in files.items() if stat.S_ISREG(blob.mode)}
+
+
+def _is_rule(path: str) -> bool:
+    return path.rpartition("/")[2] == _IGNORE_FILE
+
+
 def _above(path: str) -> Iterator[str]:
     while path := path.rpartition("/")[0]:
         yield path
 
 
-def _key(files: Mapping[str, Blob], ignore: str) -> str:
-    """Everything that decides which files are left out, and what is warned of."""
+def _key(files: Files, ignore: str) -> str:
+    """Everything that decides whether a file is left out, and what is warned of."""
     whole = hashlib.sha256(ignore.encode())
-    for path, blob in sorted(files.items()):
-        counts = path.rpartition("/")[2] == _IGNORE_FILE or not stat.S_ISREG(blob.mode)
-        line = f"\0{path}\0{blob.mode:o}\0{blob.id if counts else ''}"
-        whole.update(line.encode(errors="surrogateescape"))
+    for path, blob in sorted(files.items(), key=lambda item: item[0]):
+        if _is_rule(path) or not stat.S_ISREG(blob.mode):
+            whole.update(f"\0{path}\0{blob.mode:o}\0{blob.id}".encode(errors="surrogateescape"))
     return f"artifact {whole.hexdigest()}"
 
 

@@ -36,6 +36,8 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     repository.write("patches/kustomization.yaml", {"resources": ["a.yaml"]})
     repository.write("patches/a.yaml", config("patched", text="1"))
     repository.write(f"{ENTRY}/optional.yaml", kustomization("optional", "./patches"))
+    repository.write(".sourceignore", "emptied/*\napps/loose/ignored*.yaml\n")
+    repository.write("emptied/x.yaml", config("ignored", text="1"))
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "default"}}
     repository.write("secret/a.yaml", {**secret, "stringData": {"password": "hunter2hunter2"}})
     repository.write(f"{ENTRY}/secret.yaml", kustomization("secret", "./secret"))
@@ -100,6 +102,14 @@ MISSES = {
     ),
     "a source's ignore file": (
         lambda r: r.write(".sourceignore", "apps/loose/a.yaml\n"),
+        {"apps/loose"},
+    ),
+    "a new file that the ignore file leaves out": (
+        lambda r: r.write("apps/loose/ignored.yaml", config("ignored", text="2")),
+        set(),
+    ),
+    "a file whose name is no text": (
+        lambda r: (r.path / os.fsdecode(b"apps/loose/\xff.yaml")).write_text("a: 1\n"),
         {"apps/loose"},
     ),
     "a variable": (
@@ -250,6 +260,11 @@ def test_what_was_not_asked_for_longest_goes_first(tmp_path: Path, monkeypatch: 
     assert sum(kept.get(f"{number}") is not None for number in range(5)) == 2
 
 
+def _components(path: str) -> Edit:
+    spec = {"components": [path], "ignoreMissingComponents": True}
+    return lambda r: r.write("children/listed.yaml", kustomization("listed", "./apps/listed", **spec))
+
+
 NESTED: dict[str, Edit] = {
     "a new file that the kustomization file lists": lambda r: r.write(
         "apps/listed/kustomization.yaml", {"resources": ["a.yaml", "unlisted/b.yaml"]}
@@ -272,6 +287,8 @@ NESTED: dict[str, Edit] = {
         r.write(f"apps/loose/{path}/x.yaml", config(path.replace("/", "-"), text="1"))
         for path in ("p", "p/q", "p/q/r", "s/t")
     ],
+    "a component that may be missing and is there": _components("../../components/extra"),
+    "a component that may be missing and has no files": _components("../../emptied"),
     "it cannot be rendered": lambda r: r.write(
         "apps/listed/kustomization.yaml", {"resources": ["gone.yaml"]}
     ),
