@@ -136,12 +136,6 @@ def _stored(before: Manifest, after: Manifest) -> Iterator[str]:
         yield f"stores its objects as {new}, no longer as {old}"
 
 
-def _kind(before: Manifest, after: Manifest) -> Iterator[str]:
-    old, new = (at(each, "spec.names.kind", "") for each in (before, after))
-    if before and old != new:
-        yield f"calls its objects {new}, no longer {old}: manifests of the old kind are refused"
-
-
 def _versions(definition: Manifest) -> dict[str, Mapping[str, Any]]:
     return {str(each.get("name")): each for each in mappings(at(definition, "spec.versions"))}
 
@@ -165,5 +159,4 @@ RULES = (
     Rule("crd-version", Severity.CAUTION, _DEFINITION, _unserved),
     Rule("crd-version", Severity.BLOCKER, _DEFINITION, _unstorable),
     Rule("crd-version", Severity.NOTE, _DEFINITION, _stored),
-    Rule("crd-kind", Severity.CAUTION, _DEFINITION, _kind),
 )

@@ -38,7 +38,7 @@ _FIXED: Mapping[Kind, Mapping[str, object]] = {
     ("networking.k8s.io", "IngressClass"): {"spec.controller": None},
     ("scheduling.k8s.io", "PriorityClass"): {"value": 0, "preemptionPolicy": "PreemptLowerPriority"},
     ("node.k8s.io", "RuntimeClass"): {"handler": None},
-    DEFINITION: {"spec.scope": None},
+    DEFINITION: {"spec.scope": None, "spec.names.kind": None},
 }
 """Paths, each with what stands there when nothing does."""
 

@@ -11,7 +11,7 @@ import pytest
 
 from runner.clients.kubernetes import KubernetesCluster, connect
 from runner.errors import ClusterError
-from runner.model import ResourceRef
+from runner.model import Manifest, ResourceRef
 from tests.cluster import ControlPlane, wait_until
 from tests.unit.immutables import EDITS, Edit, manifests
 
@@ -34,6 +34,13 @@ def namespace(cluster: KubernetesCluster) -> str:
     return name
 
 
+def established(cluster: KubernetesCluster, definition: Manifest) -> bool:
+    """Whether its names are accepted: from then on some of it cannot be changed."""
+    status = (cluster.get(ResourceRef.of(definition)) or {}).get("status") or {}
+    conditions = {each["type"]: each["status"] for each in status.get("conditions") or ()}
+    return conditions.get("Established") == "True"
+
+
 @pytest.mark.parametrize("edit", [pytest.param(edit, id=edit.id) for edit in EDITS])
 def test_the_api_server_refuses_what_cannot_be_changed(
     cluster: KubernetesCluster, namespace: str, edit: Edit
@@ -43,8 +50,7 @@ def test_the_api_server_refuses_what_cannot_be_changed(
     before, after = manifests(edit, name, namespace)
     made = cluster.apply(before).manifest
     if before["kind"] == "CustomResourceDefinition":
-        ref = ResourceRef.of(before)
-        wait_until(lambda: "Established" in str((cluster.get(ref) or {}).get("status")), f"{ref} established")
+        wait_until(lambda: established(cluster, before), f"{name} established")
     if edit.fixed:
         with pytest.raises(ClusterError) as refused:
             cluster.apply(after, dry_run=True)
@@ -61,7 +67,7 @@ def test_the_api_server_refuses_to_drop_the_version_that_is_stored(
     before, _ = manifests(edit, f"dropped{uuid.uuid4().hex[:6]}", namespace)
     made = cluster.apply(before).manifest
     ref = ResourceRef.of(before)
-    wait_until(lambda: "Established" in str((cluster.get(ref) or {}).get("status")), f"{ref} established")
+    wait_until(lambda: established(cluster, before), f"{ref} established")
     spec = before["spec"]
     after = {**before, "spec": {**spec, "versions": [{**spec["versions"][0], "name": "v2"}]}}
     with pytest.raises(ClusterError, match="storedVersions"):

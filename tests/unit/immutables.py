@@ -263,7 +263,7 @@ EDITS = [
     edit("priority description", PRIORITY, "{}", "description: x"),
     edit("runtime", RUNTIME, "handler: a", "handler: b", "handler"),
     edit("definition scope", DEFINITION, "{}", "spec: {scope: Cluster}", "spec.scope"),
-    edit("definition kind", DEFINITION, "{}", "spec: {names: {kind: Other}}"),
+    edit("definition kind", DEFINITION, "{}", "spec: {names: {kind: Other}}", "spec.names.kind"),
     edit("definition short name", DEFINITION, "{}", "spec: {names: {shortNames: [xyz]}}"),
 ]
 

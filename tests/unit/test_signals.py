@@ -358,12 +358,6 @@ RULES = [
             "spec: {versions: [{name: a, served: true, storage: true}]}",
             "spec: {versions: [{name: b, served: true}, {name: a, served: true, storage: true}]}",
         ),
-        case(
-            "kind",
-            "spec: {names: {kind: A}}",
-            "spec: {names: {kind: B}}",
-            "caution crd-kind: calls its objects B, no longer A",
-        ),
         case("new", None, "spec: {names: {kind: B}, versions: [{name: b, served: true}]}"),
     ),
 ]
