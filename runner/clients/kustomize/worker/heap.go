@@ -9,7 +9,7 @@ import (
 // A worker at rest holds the parsed OpenAPI schemas, and next to them the garbage of a build is small.
 // Go's own rule, collect when the heap has doubled, has it mark those schemas again every few builds.
 const (
-	restfulHeap = 80 << 20 // up to here garbage may grow, whatever is in use
+	restfulHeap = 40 << 20 // up to here garbage may grow, whatever is in use
 	usualGrowth = 100      // per cent; Go's own rule, from there on
 	leastInUse  = 4 << 20  // what Go tells before the first collection is 0
 )
