@@ -36,6 +36,12 @@ def number(manifest: Manifest, path: str, default: int) -> int:
     return value if _is_int64(value) else default
 
 
+def maybe_number(manifest: Manifest, path: str) -> int | None:
+    """The whole number at a dotted path, None when there is none."""
+    value = _at(manifest, path)
+    return value if _is_int64(value) else None
+
+
 def flag(manifest: Manifest, path: str) -> bool:
     """Whether a dotted path holds a true boolean."""
     return _at(manifest, path) is True
