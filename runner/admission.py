@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+from runner import readiness
 from runner.errors import ClusterError, GuardError, NotThisBranch, Superseded
-from runner.model import FLUX, Manifest, ResourceRef, State
+from runner.model import FLUX, Kustomization, Manifest, ResourceRef, State
 from runner.ports import Cluster
 from runner.state import Deployment, Record
 
@@ -108,15 +109,27 @@ def not_superseded(
             return
 
 
-def dependency(id_: str, records: Mapping[str, Record], cluster: Cluster) -> str:
-    """Why a dependency outside this run does not count as ready; "" when it does."""
+def dependency(
+    id_: str, expression: str, k: Kustomization, records: Mapping[str, Record], cluster: Cluster
+) -> str:
+    """Why a dependency of `k` outside this run does not count as ready; "" when it does.
+
+    A `readyExpr` replaces Flux's own rule, and does not come on top of it.
+    """
+    namespace, _, name = id_.partition("/")
+    not_ready = f"dependency '{id_}' is not ready"
+    itself = readiness.begun(k.manifest)
     if (record := records.get(id_)) is not None:
-        return "" if record.state is State.READY else f"dependency '{id_}' is not ready"
+        if expression:
+            manifest = record.manifest or {"metadata": {"namespace": namespace, "name": name}}
+            return readiness.why_not(expression, itself, readiness.recorded(manifest, record))
+        return "" if record.state is State.READY else not_ready
     if cluster.api(FLUX, "Kustomization") is not None:
-        namespace, _, name = id_.partition("/")
         live = cluster.get(ResourceRef(namespace, name, FLUX, "Kustomization", "v1"))
+        if live is not None and expression:
+            return readiness.why_not(expression, itself, live)
         if live is not None:
-            return "" if _is_ready(live) else f"dependency '{id_}' is not ready"
+            return "" if _is_ready(live) else not_ready
     return f"dependency '{id_}' not found: it is neither in this run nor in the cluster"
 
 

@@ -36,6 +36,7 @@ class Need:
     id: str
     milestone: Milestone
     edge: Edge
+    expression: str = ""  # `readyExpr`: what has to be true of it besides
 
 
 @dataclass(frozen=True, slots=True)

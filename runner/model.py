@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Self
 
@@ -107,6 +108,17 @@ class PostBuild:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthCheckExpr:
+    """One entry of `spec.healthCheckExprs`: what decides, in CEL, how healthy a kind's objects are."""
+
+    group: str
+    kind: str  # "" for every kind of the group
+    current: str
+    in_progress: str = ""
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Kustomization:
     """A Flux `Kustomization`: its identity, what of its spec we act on, and the object itself."""
 
@@ -116,6 +128,7 @@ class Kustomization:
     source: SourceRef
     path: str = ""  # relative to the artifact's root; "" is the root
     depends_on: tuple[str, ...] = ()  # identities, in the order written
+    ready_exprs: tuple[str, ...] = ()  # of each of these; "" is Flux's own rule
     prune: bool = False
     wait: bool = False
     suspend: bool = False
@@ -123,6 +136,7 @@ class Kustomization:
     timeout: float = 600.0  # seconds
     deletion_policy: DeletionPolicy = DeletionPolicy.MIRROR_PRUNE
     health_checks: tuple[ResourceRef, ...] = ()
+    health_check_exprs: tuple[HealthCheckExpr, ...] = ()
     post_build: PostBuild | None = None
     labels: Mapping[str, str] = field(default_factory=dict)  # commonMetadata.labels
     annotations: Mapping[str, str] = field(default_factory=dict)  # commonMetadata.annotations
@@ -132,6 +146,11 @@ class Kustomization:
     def id(self) -> str:
         """`namespace/name`, as Flux prints it."""
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def dependencies(self) -> tuple[tuple[str, str], ...]:
+        """Each identity under `dependsOn` with its `readyExpr`."""
+        return tuple(zip_longest(self.depends_on, self.ready_exprs, fillvalue=""))
 
     @property
     def deletes(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner import desired, finish, planned, planning, preview
+from runner import desired, finish, gate, planned, planning, preview
 from runner.desired import Clients, Desired
 from runner.errors import Interrupted
 from runner.model import Outcome, Run
@@ -46,6 +46,7 @@ def _deploy(session: Session, source: Desired) -> Run:
         blocked=lambda id_, needs: finish.blocked(session, schedule.outcomes, id_, needs),
         max_parallel=session.options.max_parallel,
         stop=session.abandon,
+        holds=lambda id_, *how: not gate.why_not(session, id_, *how),
     )
     session.announce(schedule.nodes)
     try:

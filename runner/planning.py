@@ -193,8 +193,11 @@ def _refused(made: Session) -> dict[str, str]:
     """Kustomizations that name a dependency which is nowhere, or not ready outside this run."""
     found: dict[str, str] = {}
     for unit in made.units.values():
-        for id_ in unit.kustomization.depends_on:
-            if id_ not in made.units and (why := admission.dependency(id_, made.records, made.world.cluster)):
+        k = unit.kustomization
+        for id_, expression in k.dependencies:
+            if id_ in made.units:
+                continue
+            if why := admission.dependency(id_, expression, k, made.records, made.world.cluster):
                 found[unit.id] = why
                 break
     return found

@@ -28,6 +28,7 @@ class Api:
     plural: str
     namespaced: bool
     verbs: frozenset[str]
+    status: bool = False  # whether its status is written apart, so by a controller
 
 
 @dataclass(frozen=True, slots=True)

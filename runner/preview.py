@@ -127,7 +127,7 @@ def _blocked(session: Session, outcomes: list[Outcome]) -> tuple[Outcome, ...]:
     ended = {o.kustomization: o for o in outcomes}
     for id_, outcome in ended.items():
         needs = node(session.units[id_]).needs if id_ in session.units else frozenset()
-        causes = {c for n in needs if n.id in ended for c in _causes(ended[n.id])}
+        causes = {c for n in needs if n.id in ended and not n.expression for c in _causes(ended[n.id])}
         if outcome.ok and causes:
             ended[id_] = replace(outcome, state=State.BLOCKED, blocked_by=tuple(sorted(causes)))
     return tuple(ended.values())

@@ -50,6 +50,7 @@ class Turn:
 
 
 Work = Callable[[Turn], Outcome]
+Holds = Callable[[str, Need, Milestone | None, Outcome | None], bool]
 Blocked = Callable[[str, tuple[Need, ...]], Outcome | None]
 
 
@@ -58,7 +59,9 @@ class Schedule:
     """Runs Kustomizations concurrently, each in a thread of its own, `max_parallel` of them at work.
 
     `work` does one Kustomization and never raises but for what ends the whole run. `blocked` is asked
-    when needs cannot be met any more: its outcome is the answer, or None to start all the same.
+    when needs cannot be met any more: its outcome is the answer, or None to start all the same. `holds`
+    is asked whether the expression of a need is true, now that what is needed has come this far and
+    (unless None) ended like this.
     """
 
     nodes: dict[str, Node]
@@ -67,6 +70,7 @@ class Schedule:
     max_parallel: int
     stop: Callable[[BaseException], None]  # tells those at work to come to an end, and why
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    holds: Holds = lambda *_: True
     slots: threading.Semaphore = field(init=False)
     _reached: dict[str, Milestone] = field(default_factory=dict)
     _running: set[str] = field(default_factory=set)
@@ -119,14 +123,14 @@ class Schedule:
         moved = False
         for id_ in self.unstarted:
             needs = self.nodes[id_].needs
-            failed = tuple(sorted(need for need in needs if self._hopeless(need)))
+            failed = tuple(sorted(need for need in needs if self._hopeless(id_, need)))
             if failed:
                 outcome = self.blocked(id_, failed)
                 if outcome is not None:
                     self.outcomes[id_] = outcome
                     moved = True
                     continue
-            if all(need in failed or self._met(need) for need in needs):
+            if all(need in failed or self._met(id_, need) for need in needs):
                 self._running.add(id_)
                 waited = tuple(sorted({need.id for need in needs if need.id in self.nodes}))
                 threads.submit(self._work, Turn(id_, self, waited))
@@ -151,8 +155,14 @@ class Schedule:
                 self._reached[turn.id] = Milestone.READY
             self._changed.notify_all()
 
-    def _met(self, need: Need) -> bool:
-        return need.id not in self.nodes or self._reached.get(need.id, Milestone.STARTED) >= need.milestone
+    def _met(self, id_: str, need: Need) -> bool:
+        if need.id not in self.nodes:
+            return True
+        if need.expression:
+            outcome = self.outcomes.get(need.id)
+            begun = need.id in self._running or outcome is not None
+            return begun and self.holds(id_, need, self._reached.get(need.id), outcome)
+        return self._reached.get(need.id, Milestone.STARTED) >= need.milestone
 
-    def _hopeless(self, need: Need) -> bool:
-        return need.id in self.outcomes and not self._met(need)
+    def _hopeless(self, id_: str, need: Need) -> bool:
+        return need.id in self.outcomes and not self._met(id_, need)

@@ -255,12 +255,18 @@ class Reconciliation:
             world.observer,
             world.clock,
             timeout=timeout,
+            judge=health.Judge(self.unit.kustomization.health_check_exprs, self._reports_status),
             jobs_with_ttl=self._jobs_with_ttl(),
             since=self.versions,
             overrides=self._judge_child,
             cancelled=lambda: self.session.stopped() or self.session.superseded(),
             listener=lambda text: self._tell(Phase.CHECKING, text),
         )
+
+    def _reports_status(self, ref: ResourceRef) -> bool:
+        """Whether its kind has a status that a controller writes apart."""
+        api = self.session.world.cluster.api(ref.group, ref.kind, ref.version)
+        return api is not None and api.status
 
     def _jobs_with_ttl(self) -> set[ResourceRef]:
         return {

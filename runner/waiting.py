@@ -21,7 +21,10 @@ def nodes(units: Mapping[str, Unit]) -> dict[str, Node]:
 def node(unit: Unit, children: Iterable[str] = ()) -> Node:
     """What a Kustomization waits for: its parent, what it depends on, who makes its variables."""
     k = unit.kustomization
-    needs = {Need(id_, Milestone.READY, Edge.DEPENDS_ON) for id_ in k.depends_on}
+    needs = {
+        Need(id_, Milestone.STARTED if expression else Milestone.READY, Edge.DEPENDS_ON, expression)
+        for id_, expression in k.dependencies
+    }
     if unit.parent:
         needs.add(Need(unit.parent, Milestone.APPLIED, Edge.PARENT))
     producers = unit.rendering.variables.producers if unit.rendering else frozenset()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from runner.discover import expressions
 from runner.discover.duration import seconds
 from runner.discover.fields import BELOW, Field, Support, Type
 from runner.model import FLUX, Manifest
@@ -99,6 +100,7 @@ def _content(field: Field, at: str, value: Any) -> Iterator[str]:  # noqa: ANN40
         case Type.LIST:
             for number, each in enumerate(value):
                 yield from _value(BELOW[field.path]["[]"], f"{at}[{number}]", each)
+            yield from expressions.duplicates(field.path, at, value)
         case Type.BOOLEAN | Type.ANY:
             pass
 
@@ -108,6 +110,7 @@ def _string(field: Field, at: str, value: str) -> Iterator[str]:
         yield f"{at} is {value!r}, not one of {', '.join(field.choices)}"
     if len(value) < field.shortest or (field.longest and len(value) > field.longest):
         yield f"{at} has {len(value)} characters; it takes {field.shortest} to {field.longest}"
+    yield from expressions.problems(field.path, at, value)
     if field.path == "components[]" and not _is_local(value):
         yield f"{at}: component path '{value}' must be local and relative"
 

@@ -105,15 +105,17 @@ FIELDS = (
     Field(
         "dependsOn[].readyExpr",
         _STRING,
-        _NO,
-        "readiness by CEL expression is not supported; leave it out: readiness is Flux's built-in rule",
+        _DIFFERENT,
+        "asked once the dependency has started, and again whenever it gets further; once it has ended, "
+        "what is not true is a failure",
     ),
     Field("force", _BOOLEAN, _NO, "recreating objects is not supported; leave it out, or set it to false"),
     Field(
         "healthCheckExprs",
         _LIST,
-        _NO,
-        "health checks by CEL expression are not supported; list the objects in healthChecks",
+        _DIFFERENT,
+        "what is no expression, or fails whatever the object is, is refused before anything is applied; "
+        "as in Flux, Jobs keep their own rule",
     ),
     Field("healthCheckExprs[]", _OBJECT),
     Field("healthCheckExprs[].apiVersion", _STRING, required=True),

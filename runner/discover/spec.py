@@ -11,6 +11,7 @@ from runner.errors import UsageError
 from runner.model import (
     FLUX,
     DeletionPolicy,
+    HealthCheckExpr,
     Kustomization,
     Manifest,
     PostBuild,
@@ -55,6 +56,7 @@ def parse(manifest: Manifest) -> Kustomization:
         depends_on=tuple(
             f"{each.get('namespace') or own}/{each['name']}" for each in spec.get("dependsOn", ())
         ),
+        ready_exprs=tuple(each.get("readyExpr") or "" for each in spec.get("dependsOn", ())),
         prune=spec["prune"],
         wait=spec.get("wait", False),
         suspend=spec.get("suspend", False),
@@ -64,6 +66,7 @@ def parse(manifest: Manifest) -> Kustomization:
         else max(interval - _NO_TIMEOUT, _NO_TIMEOUT),
         deletion_policy=DeletionPolicy(spec.get("deletionPolicy", DeletionPolicy.MIRROR_PRUNE)),
         health_checks=tuple(_health_check(each) for each in spec.get("healthChecks", ())),
+        health_check_exprs=tuple(_health_check_expr(each) for each in spec.get("healthCheckExprs", ())),
         post_build=_post_build(spec["postBuild"], own) if "postBuild" in spec else None,
         labels=metadata.get("labels") or {},
         annotations=metadata.get("annotations") or {},
@@ -103,6 +106,16 @@ def _health_check(item: Mapping[str, Any]) -> ResourceRef:
     api_version = item.get("apiVersion") or "apps/v1"  # Flux's default
     group, _, version = api_version.rpartition("/")
     return ResourceRef(item.get("namespace") or "", item["name"], group, item["kind"], version)
+
+
+def _health_check_expr(item: Mapping[str, Any]) -> HealthCheckExpr:
+    return HealthCheckExpr(
+        group=item["apiVersion"].rpartition("/")[0],
+        kind=item.get("kind") or "",
+        current=item["current"],
+        in_progress=item.get("inProgress") or "",
+        failed=item.get("failed") or "",
+    )
 
 
 def _post_build(where: Mapping[str, Any], namespace: str) -> PostBuild:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from runner.health.judging import STATUS_GRACE, Judge
 from runner.health.rules import compute
 from runner.health.waiting import Verdict, check, wait
 
-__all__ = ["Verdict", "check", "compute", "wait"]
+__all__ = ["STATUS_GRACE", "Judge", "Verdict", "check", "compute", "wait"]

@@ -36,6 +36,12 @@ def number(manifest: Manifest, path: str, default: int) -> int:
     return value if _is_int64(value) else default
 
 
+def maybe_number(manifest: Manifest, path: str) -> int | None:
+    """The whole number at a dotted path, None when there is none."""
+    value = _at(manifest, path)
+    return value if _is_int64(value) else None
+
+
 def flag(manifest: Manifest, path: str) -> bool:
     """Whether a dotted path holds a true boolean."""
     return _at(manifest, path) is True
@@ -83,6 +89,12 @@ def conditions(manifest: Manifest) -> tuple[Condition, ...]:
     if not isinstance(entries, list | tuple):
         raise OddObjectError(".status.conditions is not a list")
     return tuple(_condition(index, entry) for index, entry in enumerate(entries))
+
+
+def mapping(manifest: Manifest, path: str) -> Mapping[str, Any] | None:
+    """The mapping at a dotted path, None when there is none."""
+    value = _at(manifest, path)
+    return value if isinstance(value, Mapping) else None
 
 
 def mappings(manifest: Manifest, path: str) -> tuple[Mapping[str, Any], ...]:

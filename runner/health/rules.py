@@ -21,8 +21,14 @@ from runner.health.fields import (
     strict_text,
     text,
 )
+from runner.health.shapes import SHAPES
 from runner.health.workloads import WORKLOADS, Judgement, job
 from runner.model import Manifest, Status
+
+NOTHING_SAID = (Status.CURRENT, "Resource is current")
+"""What kstatus says of an object whose kind it does not know and that says nothing of itself."""
+
+JOB = ("batch", "Job")
 
 SCHEDULE_WINDOW = 15.0
 """Seconds a Pod may be unschedulable before that counts as a failure; kstatus's ScheduleWindow."""
@@ -44,24 +50,27 @@ def seconds_until_stuck(manifest: Manifest, *, now: float) -> float:
     """How long until this object's status changes although nothing happens to it; infinite for most."""
     if compute(manifest, now=now) != _NOT_SCHEDULED:
         return math.inf
-    return SCHEDULE_WINDOW - _age(manifest, now)
+    return SCHEDULE_WINDOW - age(manifest, now)
 
 
 def _compute(manifest: Manifest, now: float | None) -> Judgement:
-    group_kind = _group_kind(manifest)
-    if group_kind == ("batch", "Job"):
+    kind = group_kind(manifest)
+    if kind == JOB:
         # Flux's Job reader asks none of the generic questions: a Job that is done stays done while its
         # TTL deletes it.
         return job(manifest)
     if generic := _generic(manifest):
         return generic
-    if group_kind == ("", "Pod"):
+    if kind == ("", "Pod"):
         return _pod(manifest, now)
-    rule = _RULES.get(group_kind)
-    return rule(manifest) if rule else _ready(manifest)
+    if rule := _RULES.get(kind):
+        return rule(manifest)
+    shape = SHAPES.get(kind)
+    return (shape(manifest) if shape else None) or _ready(manifest)
 
 
-def _group_kind(manifest: Manifest) -> tuple[str, str]:
+def group_kind(manifest: Manifest) -> tuple[str, str]:
+    """The group and the kind that an object says it has."""
     return text(manifest, "apiVersion").rpartition("/")[0], text(manifest, "kind")
 
 
@@ -100,7 +109,7 @@ def _ready(manifest: Manifest) -> Judgement:
             return Status.CURRENT, "Resource is Ready"
         if condition.status in {"False", "Unknown"}:
             return Status.IN_PROGRESS, condition.message
-    return Status.CURRENT, "Resource is current"
+    return NOTHING_SAID
 
 
 def _always_ready(_: Manifest) -> Judgement:
@@ -179,12 +188,13 @@ def _pending_pod(manifest: Manifest, now: float | None) -> Judgement:
     scheduled = next((c for c in conditions(manifest) if c[:2] == ("PodScheduled", "False")), None)
     if scheduled is None or scheduled.reason != "Unschedulable":
         return Status.IN_PROGRESS, "Pod is in the Pending phase"
-    if now is None or _age(manifest, now) < SCHEDULE_WINDOW:
+    if now is None or age(manifest, now) < SCHEDULE_WINDOW:
         return _NOT_SCHEDULED
     return Status.FAILED, "Pod could not be scheduled"
 
 
-def _age(manifest: Manifest, now: float) -> float:
+def age(manifest: Manifest, now: float) -> float:
+    """Seconds since an object was made."""
     # As in kstatus, an object that does not say when it was made was made long ago.
     created = moment(manifest, "metadata.creationTimestamp")
     return math.inf if created is None else now - created

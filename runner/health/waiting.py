@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from runner.health.rules import compute, seconds_until_stuck
+from runner.health.judging import Judge
+from runner.health.rules import compute
 from runner.health.workloads import Judgement
 from runner.model import Health, Manifest, ResourceRef, Status
 from runner.ports import Clock, Observer
@@ -40,7 +41,10 @@ def check(
 ) -> tuple[Health, ...]:
     """Judge live objects as they are this moment; None is one that does not exist. Sorted."""
     return tuple(
-        _health(ref, objects[ref], now, gone_is_done=ref in jobs_with_ttl) for ref in sorted(objects)
+        _absent(ref, gone_is_done=ref in jobs_with_ttl)
+        if (live := objects[ref]) is None
+        else Health(ref, *compute(live, now=now))
+        for ref in sorted(objects)
     )
 
 
@@ -51,6 +55,7 @@ def wait(  # noqa: PLR0913  # every option is a promise to one caller, and has t
     *,
     timeout: float,
     fail_fast: bool = True,
+    judge: Judge | None = None,
     jobs_with_ttl: Collection[ResourceRef] = (),
     since: Mapping[ResourceRef, str] | None = None,
     overrides: Callable[[ResourceRef], Judgement | None] | None = None,
@@ -63,15 +68,24 @@ def wait(  # noqa: PLR0913  # every option is a promise to one caller, and has t
     object that does not exist may still appear, except the Jobs in `jobs_with_ttl`: they are gone
     because they are done.
 
-    `since` has the `resourceVersion` that an object was applied at: an observation that is shared may
-    still show an older one, whose health says nothing. `overrides` judges in place of the live object,
+    `judge` has the rules of the Kustomization whose objects these are. `since` has the `resourceVersion`
+    that an object was applied at: an observation that is shared may still show an older one, whose health
+    says nothing. `overrides` judges in place of the live object,
     which is then not observed; for a given object it answers always or never. `cancelled` ends the wait
     when it says so. Both are asked again several times a second for as long as they matter. `listener`
     is told what is still being waited for, whenever that changes.
 
     Raises ClusterError when the observation does.
     """
-    watch = _Watch(tuple(sorted(set(refs))), clock, frozenset(jobs_with_ttl), overrides, since or {})
+    watch = _Watch(
+        tuple(sorted(set(refs))),
+        clock,
+        clock.monotonic(),
+        judge or Judge(),
+        frozenset(jobs_with_ttl),
+        overrides,
+        since or {},
+    )
     if not watch.refs:
         return Verdict((), settled=True)
     pause = _CANCEL_PAUSE if cancelled else math.inf
@@ -108,6 +122,8 @@ class _Watch:
 
     refs: tuple[ResourceRef, ...]
     clock: Clock
+    began: float
+    judge: Judge
     jobs_with_ttl: frozenset[ResourceRef]
     overrides: Callable[[ResourceRef], Judgement | None] | None
     since: Mapping[ResourceRef, str]
@@ -119,7 +135,7 @@ class _Watch:
 
     def look(self) -> _Look:
         """Judge every object once, all by the same reading of the clock."""
-        now = self.clock.now()
+        now, waited = self.clock.now(), self.clock.monotonic() - self.began
         healths = []
         good_for = math.inf
         for ref in self.refs:
@@ -129,9 +145,11 @@ class _Watch:
                     good_for = min(good_for, _OVERRIDE_PAUSE)
             elif self._outdated(ref):
                 health = Health(ref, Status.IN_PROGRESS, "the change is not observed yet")
+            elif (live := self.live.get(ref)) is not None:
+                health = Health(ref, *self.judge.judge(ref, live, now=now, waited=waited))
+                good_for = min(good_for, self.judge.good_for(ref, live, now=now, waited=waited))
             elif ref in self.live:
-                health = _health(ref, self.live[ref], now, gone_is_done=ref in self.jobs_with_ttl)
-                good_for = min(good_for, seconds_until_stuck(self.live[ref] or {}, now=now))
+                health = _absent(ref, gone_is_done=ref in self.jobs_with_ttl)
             else:
                 health = Health(ref, Status.UNKNOWN, _UNSEEN)
             healths.append(health)
@@ -152,9 +170,7 @@ class _Watch:
         return self.overrides(ref) if self.overrides else None
 
 
-def _health(ref: ResourceRef, live: Manifest | None, now: float | None, *, gone_is_done: bool) -> Health:
-    if live is not None:
-        return Health(ref, *compute(live, now=now))
+def _absent(ref: ResourceRef, *, gone_is_done: bool) -> Health:
     if gone_is_done:
         return Health(ref, Status.CURRENT, "Job finished and was deleted (ttlSecondsAfterFinished)")
     return Health(ref, Status.NOT_FOUND, "Resource not found")

@@ -38,7 +38,7 @@ class Each(dict):
 class Play:
     """A schedule in a thread of its own, whose Kustomizations do one step at a time, when told to."""
 
-    def __init__(self, nodes, *, max_parallel=16, blocked=blocked):
+    def __init__(self, nodes, *, max_parallel=16, blocked=blocked, holds=None):
         self.inboxes = Each(queue.Queue)
         self.started = Each(threading.Event)
         self.turns = {}
@@ -56,6 +56,7 @@ class Play:
             max_parallel,
             self._stop,
             outcomes={PROBE: Outcome(PROBE, State.FAILED)},
+            holds=holds or (lambda *_: True),
         )
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from runner.clients.kubernetes import KubernetesCluster, connect, transport
+from runner.clients.kubernetes.discovery import resources
 from runner.errors import ClusterError, LockLost, NotServed, Refused, UsageError
 from runner.model import ResourceRef
 from runner.ports import WatchEventType
@@ -786,3 +787,11 @@ def test_a_line_that_is_no_event_is_an_error(proxy, proxied, namespace):
 def test_the_heavy_package_is_loaded_late():
     code = "import runner.clients.kubernetes, sys; sys.exit('kubernetes' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("listed", [["boxes", "boxes/status"], ["boxes/status", "boxes"]])
+def test_the_older_discovery_tells_who_has_a_status_too(listed: list[str]) -> None:
+    entries = [{"name": name, "kind": "Box", "namespaced": True, "verbs": ["get"]} for name in listed]
+    entries.append({"name": "bags", "kind": "Bag", "namespaced": True, "verbs": ["get"]})
+    found = resources("example.com", "v1", {"resources": entries})
+    assert {api.kind: api.status for api in found} == {"Box": True, "Bag": False}

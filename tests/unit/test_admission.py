@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from runner import admission
+from runner.discover import parse
 from runner.errors import ClusterError, GuardError, Superseded
 from runner.model import FLUX, State
 from runner.state import Deployment, Record
@@ -157,6 +158,14 @@ def recorded(state):
     return {"flux-system/apps": Record("flux-system/apps", state=state)}
 
 
+DEPENDENT = parse(
+    {
+        "apiVersion": f"{FLUX}/v1",
+        "kind": "Kustomization",
+        "metadata": {"name": "web", "namespace": "team", "labels": {"version": "2"}},
+        "spec": {"interval": "1m", "prune": True, "sourceRef": {"kind": "GitRepository", "name": "fleet"}},
+    }
+)
 NOT_READY = "dependency 'flux-system/apps' is not ready"
 DEPENDENCIES = [
     pytest.param(recorded(State.READY), cluster(), "", id="recorded as ready"),
@@ -174,12 +183,39 @@ DEPENDENCIES = [
 
 @pytest.mark.parametrize(("records", "live", "why"), DEPENDENCIES)
 def test_a_dependency_outside_the_run_is(records, live, why):
-    assert admission.dependency("flux-system/apps", records, live) == why
+    assert admission.dependency("flux-system/apps", "", DEPENDENT, records, live) == why
+
+
+OBSERVED = "dep.metadata.generation == dep.status.observedGeneration"
+VERSION = "dep.metadata.labels['version'] == self.metadata.labels['version']"
+BY_EXPRESSION = f"{NOT_READY} according to readyExpr eval"
+NO_LABEL = (
+    f"dependency 'flux-system/apps': failed to evaluate the CEL expression '{VERSION}': no such key: labels"
+)
+
+
+@pytest.mark.parametrize(
+    ("records", "live", "expression", "why"),
+    [
+        pytest.param(recorded(State.READY), cluster(), OBSERVED, "", id="true of what is recorded"),
+        pytest.param(recorded(State.FAILED), cluster(), OBSERVED, BY_EXPRESSION, id="false of that"),
+        pytest.param(recorded(State.FAILED), cluster(), "true", "", id="Flux's own rule is replaced"),
+        pytest.param(recorded(State.READY), cluster(), VERSION, NO_LABEL, id="it cannot be told"),
+        pytest.param({}, cluster(kustomization()), OBSERVED, "", id="true of what Flux wrote"),
+        pytest.param(
+            {}, cluster(kustomization(generation=2)), OBSERVED, BY_EXPRESSION, id="false of that too"
+        ),
+    ],
+)
+def test_an_expression_decides_about_a_dependency_outside_the_run(records, live, expression, why):
+    assert admission.dependency("flux-system/apps", expression, DEPENDENT, records, live) == why
 
 
 @pytest.mark.parametrize("flux", [True, False])
 def test_a_dependency_that_is_nowhere_is_named(flux):
-    why = admission.dependency("team/web", recorded(State.READY), cluster(kustomization(), flux=flux))
+    why = admission.dependency(
+        "team/web", "", DEPENDENT, recorded(State.READY), cluster(kustomization(), flux=flux)
+    )
     assert why.startswith("dependency 'team/web' not found")
 
 

@@ -33,6 +33,33 @@ Database:
   apiVersion: example.com/v1
   metadata: {generation: 3}
   status: {observedGeneration: 3, conditions: [{type: Ready, status: "True"}]}
+HelmRelease:
+  apiVersion: helm.toolkit.fluxcd.io/v2
+  metadata: {generation: 2}
+  status: {observedGeneration: 2, conditions: [{type: Ready, status: "True", reason: InstallSucceeded},
+           {type: Released, status: "True"}]}
+Certificate:
+  apiVersion: cert-manager.io/v1
+  metadata: {generation: 1}
+  status: {conditions: [{type: Ready, status: "True", observedGeneration: 1}]}
+Bucket:
+  apiVersion: s3.aws.upbound.io/v1beta1
+  status: {conditions: [{type: Ready, status: "True"}, {type: Synced, status: "True"}]}
+Application:
+  apiVersion: argoproj.io/v1alpha1
+  spec: {syncPolicy: {automated: {prune: true}}}
+  status: {health: {status: Healthy}, sync: {status: Synced}}
+Gateway:
+  apiVersion: gateway.networking.k8s.io/v1
+  metadata: {generation: 2}
+  status: {conditions: [{type: Accepted, status: "True", observedGeneration: 2},
+           {type: Programmed, status: "True", observedGeneration: 2}]}
+GatewayClass:
+  apiVersion: gateway.networking.k8s.io/v1
+  status: {conditions: [{type: Accepted, status: "True"}]}
+HTTPRoute:
+  apiVersion: gateway.networking.k8s.io/v1
+  status: {parents: [{conditions: [{type: Accepted, status: "True"}, {type: ResolvedRefs, status: "True"}]}]}
 Deployment:
   apiVersion: apps/v1
   metadata: {generation: 1}
@@ -94,6 +121,44 @@ TABLE = yaml.safe_load("""
 - [Ingress, has nothing to wait for, {}, Current, Resource is current]
 - [Deployment, of somebody else's group gets no rule of ours, {apiVersion: example.com/v1,
    status: {readyReplicas: 0}}, Current, Resource is current]
+
+- [HelmRelease, that is Ready is current, {}, Current, Resource is Ready]
+- [HelmRelease, that was changed is in progress, {metadata: {generation: 3}},
+   InProgress, "HelmRelease generation is 3, but latest observed generation is 2"]
+- [HelmRelease, that gave up has failed, {status: {conditions: [{type: Ready, status: "False"},
+   {type: Stalled, status: "True", reason: RetriesExceeded, message: Failed to install}]}},
+   Failed, Failed to install]
+- [Certificate, that is issued is current, {}, Current, Resource is Ready]
+- [Certificate, that is being issued is in progress, {status: {conditions:
+   [{type: Issuing, status: "True"}, {type: Ready, status: "False", message: Issuing certificate}]}},
+   InProgress, Issuing certificate]
+- [Bucket, of Crossplane is current when it is Ready, {}, Current, Resource is Ready]
+- [Bucket, of Crossplane is in progress until then, {status: {conditions: [{type: Synced, status: "True"},
+   {type: Ready, status: "False", reason: Creating}]}}, InProgress, ""]
+- [Application, that is healthy and synced is current, {}, Current, Application is Healthy]
+- [Application, that somebody stopped on purpose is current, {status: {health: {status: Suspended}}},
+   Current, Application is Suspended]
+- [Application, that progresses is in progress, {status: {health: {status: Progressing, message: 1 of 2}}},
+   InProgress, "health is Progressing: 1 of 2"]
+- [Application, that is degraded may recover, {status: {health: {status: Degraded}}},
+   InProgress, health is Degraded]
+- [Application, that Argo CD is to sync is in progress until it is, {status: {sync: {status: OutOfSync}}},
+   InProgress, sync is OutOfSync]
+- [Application, that people sync is not waited for, {spec: {syncPolicy: null},
+   status: {sync: {status: OutOfSync}}}, Current, Application is Healthy]
+- [Application, that Argo CD never saw is current as to Flux, {status: null}, Current, Resource is current]
+- [Gateway, that is programmed is current, {}, Current, Resource is Programmed]
+- [Gateway, that nobody programmed is in progress, {status: {conditions: [{type: Programmed,
+   status: Unknown, message: Waiting for controller}]}}, InProgress, Waiting for controller]
+- [Gateway, that was changed since is in progress, {metadata: {generation: 3}},
+   InProgress, Programmed is of an older generation]
+- [GatewayClass, that a controller accepts is current, {}, Current, Resource is Accepted]
+- [HTTPRoute, that its parents take is current, {}, Current, Resource is Accepted and ResolvedRefs]
+- [HTTPRoute, that leads nowhere is in progress, {status: {parents: [{conditions:
+   [{type: Accepted, status: "True"}, {type: ResolvedRefs, status: "False", message: no backend}]}]}},
+   InProgress, no backend]
+- [HTTPRoute, that no parent took yet is current as to Flux, {status: {parents: []}},
+   Current, Resource is current]
 
 - [ConfigMap, is always ready, {}, Current, Resource is always ready]
 - [Secret, is always ready, {}, Current, Resource is always ready]

@@ -11,7 +11,7 @@ import yaml
 from runner.discover.duration import seconds
 from runner.discover.spec import is_kustomization, parse
 from runner.errors import UsageError
-from runner.model import DeletionPolicy, PostBuild, ResourceRef, SourceRef, VariableSource
+from runner.model import DeletionPolicy, HealthCheckExpr, PostBuild, ResourceRef, SourceRef, VariableSource
 
 MINIMAL = MappingProxyType(
     yaml.safe_load("""
@@ -44,6 +44,8 @@ DEFAULTS = {
     "source": SourceRef("GitRepository", "flux-system", "fleet"),
     "path": "",
     "depends_on": (),
+    "ready_exprs": (),
+    "dependencies": (),
     "prune": True,
     "wait": False,
     "suspend": False,
@@ -52,6 +54,7 @@ DEFAULTS = {
     "deletion_policy": DeletionPolicy.MIRROR_PRUNE,
     "deletes": True,
     "health_checks": (),
+    "health_check_exprs": (),
     "post_build": None,
     "labels": {},
     "annotations": {},
@@ -73,6 +76,21 @@ def test_the_defaults_cover_every_field():
 
 
 VALUES = [
+    (
+        "dependsOn: [{name: a, readyExpr: 'true'}, {name: b, namespace: c}]",
+        {"dependencies": (("flux-system/a", "true"), ("c/b", ""))},
+    ),
+    (
+        """healthCheckExprs:
+        - {apiVersion: a.b/v1, kind: C, current: x, failed: y, inProgress: ''}
+        - {apiVersion: v1, current: z}""",
+        {
+            "health_check_exprs": (
+                HealthCheckExpr("a.b", "C", "x", failed="y"),
+                HealthCheckExpr("", "", "z"),
+            )
+        },
+    ),
     ("path: ./apps/production", {"path": "./apps/production"}),
     ("{wait: true, suspend: true, prune: false}", {"wait": True, "suspend": True, "prune": False}),
     ("suspend: ~", {"suspend": False}),

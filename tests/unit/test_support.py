@@ -245,6 +245,39 @@ def test_a_wrong_type_is_named_with_its_path(field):
     assert f"{at(field)} {said}" in problems(set_at(field, wrong))
 
 
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        pytest.param(
+            "healthCheckExprs: [{apiVersion: a/v1, current: 'true'}, {apiVersion: b/v1, current: foo.}]",
+            "spec.healthCheckExprs[1].current: failed to parse the CEL expression 'foo.': "
+            "<input>:1:5: Syntax error: no viable alternative at input '.'",
+            id="no expression",
+        ),
+        pytest.param(
+            "healthCheckExprs: [{apiVersion: a/v1, kind: B, current: 'true', failed: '1 + 1'}]",
+            "spec.healthCheckExprs[0].failed: failed to evaluate CEL expression as boolean: '1 + 1'",
+            id="never true nor false",
+        ),
+        pytest.param(
+            "dependsOn: [{name: a}, {name: b, readyExpr: dep.status.flag}]",
+            "spec.dependsOn[1].readyExpr: CEL expression output type mismatch: expected bool, got dyn: "
+            "'dep.status.flag'",
+            id="not known to be true or false",
+        ),
+        pytest.param(
+            "healthCheckExprs: [{apiVersion: a/v1, kind: B, current: 'true'}, "
+            "{apiVersion: a/v2, kind: B, current: 'true'}]",
+            "spec.healthCheckExprs[1]: duplicate custom health check for GroupKind B.a",
+            id="two for one kind",
+        ),
+    ],
+)
+def test_an_expression_is_checked_before_anything_is_applied(spec, said):
+    minimal = {"interval": "1m", "prune": True, "sourceRef": {"kind": "GitRepository", "name": "fleet"}}
+    assert problems({**minimal, **yaml.safe_load(spec)}) == said
+
+
 @pytest.mark.parametrize("field", [f for f in FIELDS if f.required], ids=lambda f: f.path)
 def test_a_required_field_is_missed(field):
     assert f"{at(field)} is missing" in problems(set_at(field, None))

@@ -110,6 +110,9 @@ def aggregated(document: Mapping[str, Any]) -> Iterator[Api]:
                         plural=resource["resource"],
                         namespaced=resource.get("scope") == "Namespaced",
                         verbs=frozenset(resource.get("verbs") or ()),
+                        status=any(
+                            sub.get("subresource") == "status" for sub in resource.get("subresources") or ()
+                        ),
                     )
 
 
@@ -135,9 +138,19 @@ def group_versions(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def resources(group: str, version: str, document: Mapping[str, Any]) -> list[Api]:
     """The kinds of an `APIResourceList`."""
+    listed = document.get("resources") or ()
+    names = {r["name"] for r in listed}
     return [
-        Api(group, version, r["kind"], r["name"], bool(r.get("namespaced")), frozenset(r.get("verbs") or ()))
-        for r in document.get("resources") or ()
+        Api(
+            group,
+            version,
+            r["kind"],
+            r["name"],
+            bool(r.get("namespaced")),
+            frozenset(r.get("verbs") or ()),
+            status=f"{r['name']}/status" in names,
+        )
+        for r in listed
         if "/" not in r["name"]
     ]
 
