@@ -90,12 +90,18 @@ class Cluster(Protocol):
         *,
         namespace: str = "",
         selector: str = "",
+        fields: str = "",
         metadata_only: bool = False,
     ) -> Listing:
         """Every object of a kind, in one namespace or ("") in all; chunked underneath.
 
+        `selector` chooses by labels, `fields` by what the server lets choose by, like `involvedObject.uid=…`.
+
         With `metadata_only` nothing but the objects' metadata leaves the server.
         """
+
+    def logs(self, ref: ResourceRef, container: str, *, previous: bool, lines: int) -> str:
+        """The last lines that a container wrote, in its present run or the one before; cut at 64 kB."""
 
     def watch(
         self, group: str, kind: str, *, resource_version: str, namespace: str = "", selector: str = ""

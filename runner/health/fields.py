@@ -93,6 +93,18 @@ def mappings(manifest: Manifest, path: str) -> tuple[Mapping[str, Any], ...]:
     return tuple(entry for entry in entries if isinstance(entry, Mapping))
 
 
+def mapping(manifest: Manifest, path: str) -> Mapping[str, Any]:
+    """The mapping at a dotted path; empty when there is none."""
+    found = _at(manifest, path)
+    return found if isinstance(found, Mapping) else {}
+
+
+def texts(manifest: Manifest, path: str) -> tuple[str, ...]:
+    """The strings in the list at a dotted path; anything else in it does not count."""
+    entries = _at(manifest, path)
+    return tuple(e for e in entries if isinstance(e, str)) if isinstance(entries, list | tuple) else ()
+
+
 def _condition(index: int, entry: object) -> Condition:
     where = f".status.conditions[{index}]"
     if not isinstance(entry, Mapping):

@@ -106,7 +106,9 @@ def _failure(outcome: Outcome) -> str:
     lines = clean.block(outcome.error) or ["(no message)"]
     lines += [f"hint: {clean.line(outcome.hint, MESSAGE)}"] if outcome.hint else []
     unhealthy = sorted(outcome.unhealthy, key=lambda each: views.by_kind(each.ref))
-    lines += [clean.line(str(health), MESSAGE) for health in unhealthy[:_MOST_REFS]]
+    for health in unhealthy[:_MOST_REFS]:
+        lines.append(clean.line(str(health), MESSAGE))
+        lines += [f"  {line}" for each in views.why(outcome, health.ref) for line in views.finding(each)]
     return f"#### {style.MARKS[State.FAILED]} {code(outcome.kustomization)}\n\n{fenced(lines)}"
 
 

@@ -52,6 +52,9 @@ class FakeCluster:
     served: dict[tuple[str, str], Api] = field(default_factory=dict)
     writes: list[str] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
+    written: dict[tuple[str, str, bool], str] = field(
+        default_factory=dict
+    )  # logs, by Pod, container, previous
     requests: Counter[str] = field(default_factory=Counter)
     server: str = "https://fake.example:6443"
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -97,6 +100,7 @@ class FakeCluster:
         *,
         namespace: str = "",
         selector: str = "",
+        fields: str = "",
         metadata_only: bool = False,
     ) -> Listing:
         with self._mutex:
@@ -111,6 +115,7 @@ class FakeCluster:
                 if (ref.group, ref.kind) == (group, kind)
                 and namespace in {"", ref.namespace}
                 and wanted.items() <= (manifest["metadata"].get("labels") or {}).items()
+                and all(_has(manifest, *part.split("=")) for part in fields.split(",") if part)
             ]
             return Listing(tuple(found), str(next(self._numbers)))
 
@@ -170,6 +175,13 @@ class FakeCluster:
     def fenced(self, before_write: Callable[[], float]) -> FakeCluster:
         return self
 
+    def logs(self, ref: ResourceRef, container: str, *, previous: bool, lines: int) -> str:
+        with self._mutex:
+            self._count("GET", ref)
+            if (log := self.written.get((ref.name, container, previous))) is None:
+                raise Refused(f"{ref} log of {container} failed: not found", code=400, reason="BadRequest")
+            return "\n".join(log.splitlines()[-lines:])
+
     def _count(self, verb: str, ref: ResourceRef) -> None:
         self.requests[verb] += 1
         if error := self.refusals.get(ref):
@@ -190,6 +202,14 @@ class FakeCluster:
         meta["resourceVersion"] = str(next(self._numbers))
         self.objects[ref] = copy.deepcopy({**manifest, "metadata": meta})
         return self.objects[ref]
+
+
+def _has(manifest: Mapping[str, Any], path: str, value: str) -> bool:
+    """Whether a field selector's one term fits."""
+    at: Any = manifest
+    for key in path.split("."):
+        at = at.get(key) if isinstance(at, Mapping) else None
+    return str(at or "") == value
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from runner.model import Action, Change, Health, Held, Outcome, ResourceRef, Run, State, Status
+from runner.model import Action, Change, Finding, Health, Held, Outcome, ResourceRef, Run, State, Status
 from runner.report import summary
 
 HOSTILE = (
@@ -64,7 +64,8 @@ class TestSummary:
 
     def test_foreign_text_is_only_text(self):
         unhealthy = Health(ref("Job", HOSTILE), Status.FAILED, HOSTILE)
-        failed = Outcome(HOSTILE, State.FAILED, (), HOSTILE, HOSTILE, (), (unhealthy,), (HOSTILE,))
+        found = Finding(unhealthy.ref, ref("Pod", HOSTILE), HOSTILE, HOSTILE, HOSTILE, (HOSTILE,))
+        failed = Outcome(HOSTILE, State.FAILED, (), HOSTILE, HOSTILE, (), (unhealthy,), (HOSTILE,), (found,))
         blocked = Outcome(HOSTILE, State.BLOCKED, blocked_by=(HOSTILE,))
         held = Held(HOSTILE, (ref(HOSTILE, HOSTILE),), HOSTILE, HOSTILE)
         run = Run(HOSTILE, HOSTILE, HOSTILE, (failed, blocked), (held,), (HOSTILE,))
