@@ -159,7 +159,7 @@ class Examiner:
 
     def _next_ones(self, healths: tuple[Health, ...]) -> tuple[Health, ...]:
         """Some of those that are on their way; all have their turn."""
-        waited = [h for h in healths if h.status is Status.IN_PROGRESS]
+        waited = [h for h in healths if h.status is Status.IN_PROGRESS and h.ref.kind in _MAY_BE_LOST]
         begin = self._turn % len(waited) if waited else 0
         self._turn = begin + _LOOKED_AT
         return tuple((waited[begin:] + waited[:begin])[:_LOOKED_AT])
@@ -215,6 +215,9 @@ def _group(manifest: Manifest) -> str:
     return str(manifest.get("apiVersion")).rpartition("/")[0]
 
 
+_MAY_BE_LOST = frozenset(
+    ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "Pod", "PersistentVolumeClaim"]
+)  # the kinds with causes that end a wait and that their own status does not tell
 _WITH_PODS = frozenset(
     [
         ("Deployment", "apps"),

@@ -97,6 +97,9 @@ _CRASHES = tuple(
     )
 )  # fmt: skip
 
+_NODES = r"^\d+/\d+ nodes are available: "
+_END = r"(?:\. (?:preemption|no new claims)|\.?$)"
+
 # pkg/scheduler/framework/types.go: FitError.Error; pkg/kubelet/eviction/eviction_manager.go and
 # pkg/kubelet/lifecycle/predicate.go: why a node rejects a Pod, or ends it
 _PODS = (
@@ -107,18 +110,17 @@ _PODS = (
     Cause(
         "FailedScheduling", Place.CONDITION, "Unschedulable", "no node takes it: {why}",
         "ask for less under resources.requests, or add room.",
-        r"(?:nodes are available: )(?P<why>[^.]*Insufficient [^.]*)", kind="Pod",
+        rf"{_NODES}(?P<why>.*?Insufficient .*?){_END}", kind="Pod",
     ),
     Cause(
         "FailedScheduling", Place.CONDITION, "Unschedulable", "no node takes it: {why}",
         "add a toleration for the taint, or a node without it.",
-        r"(?:nodes are available: )(?P<why>[^.]*taint.*?)(?:\. preemption|\. no new claims|$)", kind="Pod",
+        rf"{_NODES}(?P<why>.*?taint.*?){_END}", kind="Pod",
     ),
     Cause(
         "FailedScheduling", Place.CONDITION, "Unschedulable", "no node takes it: {why}",
         "correct nodeSelector, affinity or topologySpreadConstraints, or label a node.",
-        r"(?:nodes are available: )(?P<why>[^.]*(?:affinity|selector|topology).*?)(?:\. preemption|$)",
-        kind="Pod",
+        rf"{_NODES}(?P<why>.*?(?:affinity|selector|topology).*?){_END}", kind="Pod",
     ),
     Cause(
         "FailedScheduling", Place.CONDITION, "Unschedulable", "no node takes it: {message}", kind="Pod",
