@@ -136,6 +136,11 @@ def commands() -> None:
 @click.option("--allow-older", is_flag=True, help="Go back to a commit older than the deployed one.")
 @click.option("--install-flux", is_flag=True, help="Apply Flux's own installation, but for its reconciler.")
 @click.option("--max-parallel", type=click.IntRange(1, 1000), default=16, show_default=True, help="At once.")
+@click.option(
+    "--fail-fast/--no-fail-fast",
+    default=True,
+    help="End a health wait when an object cannot recover; default.",
+)
 @click.option("--lock-timeout", default="10m", show_default=True, help="How long to wait for another run.")
 @click.option("--lease-duration", default="30s", hidden=True)
 def reconcile(**given: Any) -> int:  # noqa: ANN401 -- click gives what the decorators ask for

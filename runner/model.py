@@ -232,6 +232,25 @@ class Health:
         return f"{self.ref} status: '{self.status}'" + (f": {self.message}" if self.message else "")
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One cause for which an object is not healthy, in words a person can act on."""
+
+    ref: ResourceRef  # the object that is not healthy
+    subject: ResourceRef  # where the cause shows, such as one of its Pods
+    code: str  # Kubernetes' own word for it, which people search for
+    message: str
+    hint: str = ""
+    log: tuple[str, ...] = ()  # the last lines of a container that ended
+    more: int = 0  # how many further subjects show the same
+    grace: float | None = None  # seconds of it after which nothing will help; None: it may always pass
+
+    def __str__(self) -> str:
+        more = f" (and {self.more} more)" if self.more else ""
+        where = "" if self.subject == self.ref else f"{self.subject}{more}: "
+        return f"{where}{self.code}: {self.message}"
+
+
 class State(enum.StrEnum):
     """How one Kustomization ended."""
 
@@ -254,6 +273,7 @@ class Outcome:
     blocked_by: tuple[str, ...] = ()
     unhealthy: tuple[Health, ...] = ()
     warnings: tuple[str, ...] = ()
+    diagnosis: tuple[Finding, ...] = ()  # why these are not healthy, as far as it could be found out
     started_at: float | None = None  # seconds since the epoch
     applied_at: float | None = None  # everything was applied: from here on its health was waited for
     ready_at: float | None = None

@@ -58,6 +58,7 @@ class Options:
     prune_limit: PruneLimit = field(default_factory=PruneLimit)
     approve: frozenset[str] = frozenset()  # digests of what guards held back
     max_parallel: int = 16  # Kustomizations at work at once; waiting for health is not work
+    fail_fast: bool = True  # a health wait ends when an object cannot recover
     lock_timeout: float = 600.0  # seconds to wait for another run's lock
     lease_duration: float = 30.0  # seconds after which a silent holder's lock may be taken
 

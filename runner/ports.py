@@ -84,21 +84,27 @@ class Cluster(Protocol):
     def get(self, ref: ResourceRef) -> Manifest | None:
         """The live object, or None. Raises NotServed for a kind the server does not know."""
 
-    def list(
+    def list(  # noqa: PLR0913 -- each is a question of its own to the server
         self,
         group: str,
         kind: str,
         *,
         namespace: str = "",
         selector: str = "",
+        fields: str = "",
         metadata_only: bool = False,
         most: int = 0,
     ) -> Listing:
         """Every object of a kind, in one namespace or ("") in all; chunked underneath.
 
+        `selector` chooses by labels, `fields` by what the server lets choose by, like `involvedObject.uid=…`.
+
         With `metadata_only` nothing but the objects' metadata leaves the server. Raises ClusterError with
         reason TooMany, after one chunk where the server counts the rest, when there are more than `most`.
         """
+
+    def logs(self, ref: ResourceRef, container: str, *, previous: bool, lines: int) -> str:
+        """The last lines that a container wrote, in its present run or the one before; cut at 64 kB."""
 
     def watch(
         self, group: str, kind: str, *, resource_version: str, namespace: str = "", selector: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from runner import apply, discover, health, impact, inventory, plan, proven, redact, removal
+from runner import apply, diagnose, discover, health, impact, inventory, plan, proven, redact, removal
 from runner.errors import LockError, RunnerError
 from runner.fleet import Unit
 from runner.inventory import Entry
@@ -13,6 +13,7 @@ from runner.model import (
     FLUX,
     Action,
     Change,
+    Finding,
     Health,
     Manifest,
     Outcome,
@@ -50,6 +51,7 @@ class Reconciliation:
     changes: list[Change] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     unhealthy: tuple[Health, ...] = ()
+    diagnosis: tuple[Finding, ...] = ()
     entries: dict[ResourceRef, Entry] = field(default_factory=dict)  # what is owned, with uids and proofs
     versions: dict[ResourceRef, str] = field(default_factory=dict)  # that objects were applied at
     recorded_ahead: bool = False
@@ -212,6 +214,8 @@ class Reconciliation:
         with self.turn.resting():
             verdict = self._wait([a.ref for a in waited], STAGE_TIMEOUT)
         if verdict.error:
+            self._stop_if_told()
+            self._diagnose(verdict)
             raise Failed(verdict.error)
         defined = plan.defines(a.manifest for a in waited)
         cluster = self.session.world.cluster
@@ -231,12 +235,26 @@ class Reconciliation:
                 self.ready_at = self.session.world.clock.now()
                 self.turn.ready()
         if not verdict.ok:
-            self.unhealthy = tuple(h for h in verdict.healths if h.status is not Status.CURRENT)
+            self.unhealthy = _unhealthy(verdict)
             if self.session.superseded():
                 self.session.gave_way = True
                 raise Failed("a newer commit waits to be deployed, so its health was not waited for")
             self._stop_if_told()
+            self._diagnose(verdict)
             raise Failed(f"health check failed: {verdict.error}")
+
+    def _diagnose(self, verdict: health.Verdict) -> None:
+        """Find out why, for people; whatever fails in that changes nothing."""
+        # Of the whole run: a Pod may print what another Kustomization brought.
+        secrets = [value for unit in list(self.session.units.values()) for value in redact.of(unit)]
+        denied: set[str] = set()
+        world = self.session.world
+        self.diagnosis = diagnose.why(_unhealthy(verdict), world.cluster, world.pool, secrets, denied)
+        self.unhealthy = tuple(
+            replace(each, message=redact.scrub(each.message, secrets)) for each in _unhealthy(verdict)
+        )
+        if denied:
+            self.session.warnings.append(diagnose.complaint(denied))
 
     def _judged(self) -> list[ResourceRef]:
         """What has to be healthy: with `wait` everything applied and all children, else `healthChecks`."""
@@ -261,6 +279,8 @@ class Reconciliation:
             overrides=self._judge_child,
             cancelled=lambda: self.session.stopped() or self.session.superseded(),
             listener=lambda text: self._tell(Phase.CHECKING, text),
+            fail_fast=self.session.options.fail_fast,
+            doomed=diagnose.Examiner(world.cluster, world.pool, world.clock).doomed,
         )
 
     def _reports_status(self, ref: ResourceRef) -> bool:
@@ -378,6 +398,7 @@ class Reconciliation:
             state,
             changes=tuple(self.changes),
             unhealthy=self.unhealthy,
+            diagnosis=self.diagnosis,
             warnings=tuple(dict.fromkeys(redact.scrub(text, secrets) for text in self.warnings)),
             started_at=self.started_at,
             applied_at=self.applied_at,
@@ -413,3 +434,7 @@ def owned_by_another(session: Session, id_: str, a: Assessment) -> Assessment:
     if holder in session.units or holder in session.records:
         return replace(a, action=Action.MOVED, reason=f"from {holder}")
     return a
+
+
+def _unhealthy(verdict: health.Verdict) -> tuple[Health, ...]:
+    return tuple(h for h in verdict.healths if h.status is not Status.CURRENT)

@@ -44,6 +44,7 @@ INPUTS: Mapping[str, str] = {
     "allow-older": "false",
     "install-flux": "false",
     "max-parallel": "16",
+    "fail-fast": "true",
     "lock-timeout": "10m",
 }
 """Every input with its default, as action.yml has them; the token's is the job's own."""
@@ -225,5 +226,6 @@ def options(inputs: Inputs, *, kubeconfig: str, dry_run: bool) -> Options:
         prune_limit=inputs.limit("prune-limit"),
         approve=inputs.many("approve", _DIGEST, "digest that a guard printed"),
         max_parallel=inputs.number("max-parallel", _MOST_PARALLEL),
+        fail_fast=inputs.flag("fail-fast"),
         lock_timeout=inputs.seconds("lock-timeout"),
     )

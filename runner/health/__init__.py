@@ -1,9 +1,28 @@
-"""Health: what an object's own status says about it, and waiting until a set of objects is healthy."""
+"""Health: what an object's own status says about it, waiting until all are healthy, and why one is not."""
 
 from __future__ import annotations
 
+from runner.health.diagnosis import diagnose, tail
+from runner.health.evidence import Evidence, claims, crashed, newest, owned_by, selector, troubled, uid
 from runner.health.judging import STATUS_GRACE, Judge
 from runner.health.rules import compute
 from runner.health.waiting import Verdict, check, wait
 
-__all__ = ["STATUS_GRACE", "Judge", "Verdict", "check", "compute", "wait"]
+__all__ = [
+    "STATUS_GRACE",
+    "Evidence",
+    "Judge",
+    "Verdict",
+    "check",
+    "claims",
+    "compute",
+    "crashed",
+    "diagnose",
+    "newest",
+    "owned_by",
+    "selector",
+    "tail",
+    "troubled",
+    "uid",
+    "wait",
+]

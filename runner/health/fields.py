@@ -91,18 +91,24 @@ def conditions(manifest: Manifest) -> tuple[Condition, ...]:
     return tuple(_condition(index, entry) for index, entry in enumerate(entries))
 
 
-def mapping(manifest: Manifest, path: str) -> Mapping[str, Any] | None:
-    """The mapping at a dotted path, None when there is none."""
-    value = _at(manifest, path)
-    return value if isinstance(value, Mapping) else None
-
-
 def mappings(manifest: Manifest, path: str) -> tuple[Mapping[str, Any], ...]:
     """The mappings in the list at a dotted path; anything else in it does not count."""
     entries = _at(manifest, path)
     if not isinstance(entries, list | tuple):
         return ()
     return tuple(entry for entry in entries if isinstance(entry, Mapping))
+
+
+def mapping(manifest: Manifest, path: str) -> Mapping[str, Any]:
+    """The mapping at a dotted path; empty when there is none."""
+    found = _at(manifest, path)
+    return found if isinstance(found, Mapping) else {}
+
+
+def texts(manifest: Manifest, path: str) -> tuple[str, ...]:
+    """The strings in the list at a dotted path; anything else in it does not count."""
+    entries = _at(manifest, path)
+    return tuple(e for e in entries if isinstance(e, str)) if isinstance(entries, list | tuple) else ()
 
 
 def _condition(index: int, entry: object) -> Condition:

@@ -26,8 +26,8 @@ def application(manifest: Manifest) -> Judgement | None:
     if health not in _AT_REST:
         message = text(manifest, "status.health.message")
         return Status.IN_PROGRESS, f"health is {health}" + (f": {message}" if message else "")
-    automated = mapping(manifest, "spec.syncPolicy.automated")
-    if automated is not None and sync != "Synced":
+    automated = isinstance(mapping(manifest, "spec.syncPolicy").get("automated"), Mapping)
+    if automated and sync != "Synced":
         return Status.IN_PROGRESS, f"sync is {sync or 'Unknown'}"
     return Status.CURRENT, f"Application is {health}"
 

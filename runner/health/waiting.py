@@ -61,6 +61,7 @@ def wait(  # noqa: PLR0913  # every option is a promise to one caller, and has t
     overrides: Callable[[ResourceRef], Judgement | None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     listener: Callable[[str], None] | None = None,
+    doomed: Callable[[tuple[Health, ...]], Mapping[ResourceRef, str]] | None = None,
 ) -> Verdict:
     """Wait until every object is Current, one is Failed, or `timeout` seconds are over.
 
@@ -73,7 +74,8 @@ def wait(  # noqa: PLR0913  # every option is a promise to one caller, and has t
     says nothing. `overrides` judges in place of the live object,
     which is then not observed; for a given object it answers always or never. `cancelled` ends the wait
     when it says so. Both are asked again several times a second for as long as they matter. `listener`
-    is told what is still being waited for, whenever that changes.
+    is told what is still being waited for, whenever that changes. `doomed` names, at once, the objects
+    for which nothing will help any more, and why: they count as Failed. It is asked with `fail_fast` only.
 
     Raises ClusterError when the observation does.
     """
@@ -88,7 +90,8 @@ def wait(  # noqa: PLR0913  # every option is a promise to one caller, and has t
     )
     if not watch.refs:
         return Verdict((), settled=True)
-    pause = _CANCEL_PAUSE if cancelled else math.inf
+    doomed = doomed if fail_fast else None
+    pause = _CANCEL_PAUSE if cancelled or doomed else math.inf
     deadline = clock.monotonic() + timeout
     tell = _only_changes(listener)
     observed = watch.observed()
@@ -100,6 +103,10 @@ def wait(  # noqa: PLR0913  # every option is a promise to one caller, and has t
         while not (verdict := _final(look.healths, fail_fast=fail_fast)):
             if cancelled and cancelled():
                 return _unfinished("interrupted while waiting for", look.healths)
+            if doomed and (lost := doomed(look.healths)):
+                look = look._replace(healths=tuple(_lost(each, lost) for each in look.healths))
+                if verdict := _final(look.healths, fail_fast=True):
+                    return verdict
             remaining = deadline - clock.monotonic()
             if remaining <= 0:
                 return _unfinished("timeout waiting for", look.healths)
@@ -174,6 +181,13 @@ def _absent(ref: ResourceRef, *, gone_is_done: bool) -> Health:
     if gone_is_done:
         return Health(ref, Status.CURRENT, "Job finished and was deleted (ttlSecondsAfterFinished)")
     return Health(ref, Status.NOT_FOUND, "Resource not found")
+
+
+def _lost(health: Health, lost: Mapping[ResourceRef, str]) -> Health:
+    """An object that is on its way, as nothing more than what it will never get beyond."""
+    if health.ref not in lost or health.status is Status.CURRENT:
+        return health
+    return Health(health.ref, Status.FAILED, lost[health.ref])
 
 
 def _final(healths: tuple[Health, ...], *, fail_fast: bool) -> Verdict | None:

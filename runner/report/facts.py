@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner.model import Change, Health, Held, Leaf, Outcome, ResourceRef, Run
+from runner.model import Change, Finding, Health, Held, Leaf, Outcome, ResourceRef, Run
 from runner.rendered import Problem
 from runner.report import views
 from runner.report.style import moment
@@ -146,7 +146,10 @@ def _outcome(outcome: Outcome) -> Document:
         "changes": [_change(change) for change in views.changes(outcome)],
         "error": outcome.error or None,
         "hint": outcome.hint or None,
-        "diagnosis": [_health(health) for health in outcome.unhealthy],
+        "diagnosis": [
+            {**_health(health), "findings": [_finding(each) for each in views.why(outcome, health.ref)]}
+            for health in outcome.unhealthy
+        ],
         "warnings": list(outcome.warnings),
     }
 
@@ -166,6 +169,17 @@ def _change(change: Change) -> Document:
 
 def _health(health: Health) -> Document:
     return {"ref": ref(health.ref), "status": str(health.status), "message": health.message}
+
+
+def _finding(finding: Finding) -> Document:
+    return {
+        "code": finding.code,
+        "ref": ref(finding.subject),
+        "more": finding.more,
+        "message": finding.message,
+        "hint": finding.hint or None,
+        "log": list(finding.log),
+    }
 
 
 def problem(each: Problem) -> Document:

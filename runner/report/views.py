@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runner.fleet import Provenance
-from runner.model import Change, Manifest, Outcome, ResourceRef
+from runner.model import Change, Finding, Manifest, Outcome, ResourceRef
 from runner.rendered import Place, Problem
+from runner.report import clean
+
+LOG = 4096
+"""How many characters of a log are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,18 @@ class BuildView:
 def changes(outcome: Outcome) -> list[Change]:
     """By kind and name: objects of one rank are applied side by side."""
     return sorted(outcome.changes, key=lambda each: by_kind(each.ref))
+
+
+def why(outcome: Outcome, ref: ResourceRef) -> list[Finding]:
+    """What was found out about an object that is not healthy."""
+    return [each for each in outcome.diagnosis if each.ref == ref]
+
+
+def finding(each: Finding) -> list[str]:
+    """A finding as clean lines: what, the hint, the end of the log."""
+    told = [clean.line(str(each), clean.MESSAGE)]
+    told += [f"  Hint: {clean.line(each.hint, clean.MESSAGE)}"] if each.hint else []
+    return told + [f"  | {line}" for line in clean.block("\n".join(each.log), LOG, clean.LINES)]
 
 
 def by_kind(ref: ResourceRef) -> tuple[str, str, str, str]:

@@ -56,6 +56,9 @@ class FakeCluster:
     writes: list[str] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
     lists: list[str] = field(default_factory=list)
+    written: dict[tuple[str, str, bool], str] = field(
+        default_factory=dict
+    )  # logs, by Pod, container, previous
     requests: Counter[str] = field(default_factory=Counter)
     server: str = "https://fake.example:6443"
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -94,13 +97,14 @@ class FakeCluster:
             self.reads.append(str(ref))
             return copy.deepcopy(self.objects.get(ref))
 
-    def list(
+    def list(  # noqa: PLR0913 -- each is a question of its own to the server
         self,
         group: str,
         kind: str,
         *,
         namespace: str = "",
         selector: str = "",
+        fields: str = "",
         metadata_only: bool = False,
         most: int = 0,
     ) -> Listing:
@@ -119,6 +123,7 @@ class FakeCluster:
                 if (ref.group, ref.kind) == (group, kind)
                 and namespace in {"", ref.namespace}
                 and wanted.items() <= (manifest["metadata"].get("labels") or {}).items()
+                and all(_has(manifest, *part.split("=")) for part in fields.split(",") if part)
             ]
             if 0 < most < len(found):
                 raise ClusterError(f"{kind} list failed: there are more than {most}", reason="TooMany")
@@ -180,6 +185,13 @@ class FakeCluster:
     def fenced(self, before_write: Callable[[], float]) -> FakeCluster:
         return self
 
+    def logs(self, ref: ResourceRef, container: str, *, previous: bool, lines: int) -> str:
+        with self._mutex:
+            self._count("GET", ref)
+            if (log := self.written.get((ref.name, container, previous))) is None:
+                raise Refused(f"{ref} log of {container} failed: not found", code=400, reason="BadRequest")
+            return "\n".join(log.splitlines()[-lines:])
+
     def _count(self, verb: str, ref: ResourceRef) -> None:
         self.requests[verb] += 1
         if error := self.refusals.get(ref):
@@ -200,6 +212,14 @@ class FakeCluster:
         meta["resourceVersion"] = str(next(self._numbers))
         self.objects[ref] = copy.deepcopy({**manifest, "metadata": meta})
         return self.objects[ref]
+
+
+def _has(manifest: Mapping[str, Any], path: str, value: str) -> bool:
+    """Whether a field selector's one term fits."""
+    at: Any = manifest
+    for key in path.split("."):
+        at = at.get(key) if isinstance(at, Mapping) else None
+    return str(at or "") == value
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

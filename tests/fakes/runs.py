@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runner.graph import Edge, Milestone, Need
-from runner.model import Action, Change, Health, Held, Outcome, ResourceRef, Run, State, Status
+from runner.model import Action, Change, Finding, Health, Held, Outcome, ResourceRef, Run, State, Status
 
 THEN = 1_790_000_000.0
 ROOT = "flux-system/flux-system"
@@ -86,7 +86,13 @@ FAILED = replace(
             hint="kubectl -n grades describe deploy/gradebook-controller",
             unhealthy=(
                 Health(ref("Deployment", "gradebook-controller", group="apps"), Status.IN_PROGRESS,
-                       "Available: 0/1; pod gradebook-controller-5d9c: container manager: ImagePullBackOff"),
+                       "Available: 0/1"),
+            ),
+            diagnosis=(
+                Finding(ref("Deployment", "gradebook-controller", group="apps"),
+                        ref("Pod", "gradebook-controller-5d9c"), "ImagePullBackOff",
+                        'container manager: Back-off pulling image "ghcr.io/example/gradebook:v2.1"',
+                        "check the image's name and tag, and the pull secrets of its service account"),
             ),
         ),
         *WELL[2:4],
@@ -152,6 +158,7 @@ def hostile(foreign):
     failed = outcome(
         f"1{foreign}", (1, 2, None, 3), state=State.FAILED, changes=every, error=foreign, hint=foreign,
         unhealthy=(Health(bad, Status.FAILED, foreign),), warnings=(foreign,),
+        diagnosis=(Finding(bad, bad, foreign, foreign, foreign, (foreign,)),),
     )  # fmt: skip
     blocked = outcome(
         f"2{foreign}", state=State.BLOCKED, needs=needs(f"1{foreign}"), blocked_by=(f"1{foreign}", foreign)

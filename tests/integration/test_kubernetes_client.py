@@ -295,6 +295,43 @@ def test_a_list_is_complete_and_its_items_are_whole(cluster, namespace):
     assert cluster.requests["LIST"] - before == 1, "the server says how many are left"
 
 
+def test_a_list_is_of_what_the_fields_choose(cluster, namespace):
+    for name in ("one", "two"):
+        cluster.apply(config_map(namespace, name))
+
+    found = cluster.list("", "ConfigMap", namespace=namespace, fields="metadata.name=two").items
+
+    assert [item["metadata"]["name"] for item in found] == ["two"]
+
+
+def test_the_log_of_a_container(proxy, proxied, namespace):
+    pod = ref(namespace, "web-1", "Pod")
+    proxy.on(lambda r: r.path.endswith("/pods/web-1/log"), Fault(answer=(200, {}, "one\ntwö\xff".encode())))
+
+    assert proxied.logs(pod, "app", previous=True, lines=20) == "one\ntwö\xff"
+
+    asked = {"container": "app", "tailLines": "20", "limitBytes": "65536", "previous": "true"}
+    assert proxy.seen[-1].query == asked
+
+
+def test_a_log_that_is_cut_ends_with_a_whole_line(proxy, proxied, namespace):
+    body = b"x" * 65_000 + b"\n" + b"y" * 535
+    proxy.on(lambda r: r.path.endswith("/log"), Fault(answer=(200, {}, body)))
+
+    log = proxied.logs(ref(namespace, "web-1", "Pod"), "app", previous=False, lines=20)
+
+    assert log == "x" * 65_000
+
+
+def test_a_log_that_is_not_there_is_an_error_after_one_attempt(proxy, proxied, namespace):
+    proxy.on(lambda r: r.path.endswith("/log"), status(503, "ServiceUnavailable", "no kubelet"), times=9)
+
+    with pytest.raises(ClusterError, match=r"Pod/.*/web-1 log of app failed .*no kubelet"):
+        proxied.logs(ref(namespace, "web-1", "Pod"), "app", previous=False, lines=20)
+
+    assert sum(r.path.endswith("/log") for r in proxy.seen) == 1
+
+
 def test_a_list_that_expires_is_read_anew(proxy, proxied, cluster, namespace):
     proxy.on(lambda r: "continue" in r.query, status(410, "Expired", "too old"), times=2)
     with ThreadPoolExecutor(16) as pool:

@@ -163,6 +163,8 @@ class TestInputs:
             ("max_parallel", "4", "max_parallel", 4),
             ("lock_timeout", "1m30s", "lock_timeout", 90.0),
             ("max_parallel", "", "max_parallel", 16),
+            ("fail_fast", "false", "fail_fast", False),
+            ("fail_fast", "", "fail_fast", True),
         ],
     )  # fmt: skip
     def test_each_one_counts(self, environment, name, value, field, expected):
@@ -182,6 +184,7 @@ class TestInputs:
             ("substitute_precedence", "both"),
             ("prune_limit", "10"), ("prune_limit", "-1,20%"), ("approve", "yes"), ("approve", "9F86D081"),
             ("takeover", "yes"), ("takeover", "1"), ("allow_older", "on"), ("install_flux", "tRUE"),
+            ("fail_fast", "no"),
             ("max_parallel", "0"), ("max_parallel", "1001"), ("max_parallel", "4.0"), ("max_parallel", "-1"),
             ("max_parallel", "1_0"), ("max_parallel", "٣"), ("lock_timeout", "10"), ("lock_timeout", "soon"),
             ("working_directory", ".."), ("working_directory", "/"), ("working_directory", "absent"),

@@ -665,6 +665,35 @@ def test_an_override_that_fails_ends_the_wait() -> None:
     assert verdict.error == "failed early due to stalled resources: [Database/apps/x status: 'Failed']"
 
 
+def test_an_object_that_is_doomed_ends_the_wait() -> None:
+    cluster = ScriptedCluster([(0, {APP: ROLLING, POD: live("Pod")})])
+    asked: list[float] = []
+
+    def doomed(healths: tuple[Health, ...]) -> Mapping[ResourceRef, str]:
+        asked.append(cluster.clock.elapsed)
+        assert [health.ref for health in healths] == sorted([APP, POD])
+        return (
+            {APP: "it cannot recover: InvalidImageName", POD: "nor can what is well"}
+            if len(asked) > 3
+            else {}
+        )
+
+    verdict = run(cluster, APP, POD, doomed=doomed)
+
+    assert verdict.error == "failed early due to stalled resources: [Deployment/apps/x status: 'Failed']"
+    assert [h.message for h in verdict.healths if h.ref == APP] == ["it cannot recover: InvalidImageName"]
+    assert asked == [0, 0.5, 1, 1.5]
+
+
+def test_without_fail_fast_nobody_asks_what_is_doomed() -> None:
+    def doomed(_: tuple[Health, ...]) -> Mapping[ResourceRef, str]:
+        raise AssertionError("it was asked")
+
+    cluster = ScriptedCluster([(0, {APP: ROLLING})])
+    verdict = run(cluster, APP, doomed=doomed, fail_fast=False)
+    assert verdict.error == "timeout waiting for: [Deployment/apps/x status: 'InProgress']"
+
+
 def test_a_cancelled_wait_ends_soon() -> None:
     cluster = ScriptedCluster([(0, {APP: ROLLING})])
     verdict = run(cluster, APP, cancelled=lambda: cluster.clock.elapsed > 10)

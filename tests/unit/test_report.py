@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 
 import runner.report
 from runner.graph import Edge, Milestone, Need
-from runner.model import Action, Change, Health, Held, Leaf, Outcome, ResourceRef, Run, State, Status
+from runner.model import Action, Change, Finding, Health, Held, Leaf, Outcome, ResourceRef, Run, State, Status
 from runner.rendered import Place, Problem, Subject
 from runner.report import clean, facts, json, style, text, yaml
 from runner.report.views import BuildView, Scope
@@ -62,6 +62,11 @@ OUTCOMES = (
         "Deployment/grades/api is not ready after 5m0s:\ncontainer api: BackOff\n\tno database",
         "kubectl -n grades logs deploy/api",
         unhealthy=(Health(API, Status.IN_PROGRESS, "Available: 0/1"),), started_at=THEN + 12.4,
+        diagnosis=(
+            Finding(API, ref("Pod", "api-5d9c"), "CrashLoopBackOff", "container api ended with exit code 2",
+                    "look at the database", ("connecting", "panic: no database"), 1, 120.0),
+            Finding(API, API, "Paused", "its rollout is paused"),
+        ),
     ),
     Outcome("team/web", State.BLOCKED, blocked_by=("flux-system/apps", "flux-system/infra")),
     Outcome("flux-system/legacy", State.SUSPENDED),
@@ -235,6 +240,7 @@ def hostile_views():
     outcome = Outcome(
         HOSTILE, State.FAILED, (Change(bad, Action.CREATED, HOSTILE),), HOSTILE, HOSTILE,
         unhealthy=(Health(bad, Status.FAILED, HOSTILE),), warnings=(HOSTILE,),
+        diagnosis=(Finding(bad, ref("Pod", HOSTILE), HOSTILE, HOSTILE, HOSTILE, (HOSTILE,)),),
     )  # fmt: skip
     held = (Held(HOSTILE, (bad,), HOSTILE, HOSTILE), Held("", (), ""))
     run = Run(HOSTILE, HOSTILE, HOSTILE, (outcome, Outcome("a", State.BLOCKED, blocked_by=(HOSTILE,))), held,

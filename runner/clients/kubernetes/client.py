@@ -21,6 +21,7 @@ from runner.ports import Api, Applied, Listing, WatchEvent
 
 APPLY_PATCH = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
+LOG_BYTES = 65_536
 
 
 class KubernetesCluster:
@@ -95,25 +96,39 @@ class KubernetesCluster:
             return None
         return self._object(reply, what)
 
-    def list(
+    def list(  # noqa: PLR0913 -- each is a question of its own to the server
         self,
         group: str,
         kind: str,
         *,
         namespace: str = "",
         selector: str = "",
+        fields: str = "",
         metadata_only: bool = False,
         most: int = 0,
     ) -> Listing:
         """As the port says; `metadata_only` leaves everything else out of the objects."""
         what = f"{kind} list failed" + (f" in namespace {namespace}" if namespace else "")
         api = self._served_kind(group, kind, what)
-        query = {"labelSelector": selector} if selector else {}
+        chosen = {"labelSelector": selector, "fieldSelector": fields}
+        query = {key: value for key, value in chosen.items() if value}
         accept = listing.METADATA_LIST if metadata_only else "application/json"
         request = Request("GET", self._collection(api, namespace, what), "LIST", query, accept=accept)
         return listing.complete(
             request, api, lambda chunk: self._exchange(chunk, what), self._refusing(what), most
         )
+
+    def logs(self, ref: ResourceRef, container: str, *, previous: bool, lines: int) -> str:
+        """As the port says. The limit counts from the first of the lines: the last one may be half a line."""
+        what = f"{ref} log of {container} failed"
+        query: dict[str, str | int] = {"container": container, "tailLines": lines, "limitBytes": LOG_BYTES}
+        query |= {"previous": "true"} if previous else {}
+        path = f"{self._existing(ref, what)}/log"
+        reply = self._exchange(Request("GET", path, "GET", query, policy=Policy.NEVER), what)
+        if not reply.ok:
+            raise self._refusing(what)(reply)
+        log = reply.body.decode(errors="replace")
+        return log if len(reply.body) < LOG_BYTES else log.rpartition("\n")[0]
 
     def watch(
         self, group: str, kind: str, *, resource_version: str, namespace: str = "", selector: str = ""

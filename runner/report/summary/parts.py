@@ -86,7 +86,9 @@ def _failure(outcome: Outcome, blocks: Sequence[str]) -> str:
     lines = clean.block(outcome.error) or ["(no message)"]
     lines += [f"hint: {clean.line(outcome.hint, MESSAGE)}"] if outcome.hint else []
     unhealthy = sorted(outcome.unhealthy, key=lambda each: views.by_kind(each.ref))
-    lines += [clean.line(str(health), _DIAGNOSIS) for health in unhealthy[:_MOST_UNHEALTHY]]
+    for health in unhealthy[:_MOST_UNHEALTHY]:
+        lines.append(clean.line(str(health), _DIAGNOSIS))
+        lines += [f"  {line}" for each in views.why(outcome, health.ref) for line in views.finding(each)]
     if (left := len(unhealthy) - _MOST_UNHEALTHY) > 0:
         lines.append(f"and {style.count(left, 'object')} more, not healthy either")
     title = f"#### {style.MARKS[State.FAILED]} {code(outcome.kustomization)}"

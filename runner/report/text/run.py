@@ -88,6 +88,7 @@ def _details(outcome: Outcome) -> Iterator[str]:
         first, *rest = clean.block(str(health))
         yield first
         yield from (f"  {line}" for line in rest)
+        yield from (f"  {line}" for found in views.why(outcome, health.ref) for line in views.finding(found))
     for change in views.changes(outcome):
         if change.action.writes or change.action is Action.UNKNOWN:
             reason = clean.line(change.reason)
