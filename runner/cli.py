@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from runner.errors import ExitCode, Interrupted, RunnerError
-from runner.options import ROOT
+from runner.options import ROOT, Dependents, PruneOrder
 
 F = TypeVar("F", bound=Callable[..., Any])
 ISSUES = "please report it, with what is above, where you got kustodian from"
@@ -140,6 +140,30 @@ def commands() -> None:
     "--fail-fast/--no-fail-fast",
     default=True,
     help="End a health wait when an object cannot recover; default.",
+)
+@click.option(
+    "--dependents",
+    type=click.Choice([*map(str, Dependents)]),
+    default="reconcile",
+    show_default=True,
+    help="Those that did not change but depend on what did: reconciled, only checked, or left alone.",
+)
+@click.option(
+    "--prune-order",
+    type=click.Choice([*map(str, PruneOrder)]),
+    default="after-health",
+    show_default=True,
+    help="When what left Git is deleted; before-health is Flux's order.",
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(0, 100),
+    default=0,
+    show_default=True,
+    help="Further attempts at a Kustomization that failed, each after its retryInterval.",
+)
+@click.option(
+    "--timeout", default="", metavar="DURATION", help="How long the whole run may take; default: no limit."
 )
 @click.option("--lock-timeout", default="10m", show_default=True, help="How long to wait for another run.")
 @click.option("--lease-duration", default="30s", hidden=True)

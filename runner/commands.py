@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from runner.discover.duration import seconds
 from runner.errors import ExitCode, UsageError
 from runner.fleet import Fleet, Provenance, Unit
 from runner.model import Leaf, ResourceRef, Run, State
-from runner.options import ROOT, Options, Precedence, PruneLimit
+from runner.options import ROOT, Dependents, Options, Precedence, PruneLimit, PruneOrder
 from runner.render.explain import provenance
 from runner.rendered import Problem
 from runner.report import json, style, text, yaml
@@ -39,6 +40,9 @@ def options(  # noqa: PLR0913 -- one argument for each flag
     lock_timeout: str = "10m",
     lease_duration: str = "30s",
     substitute_precedence: str = Precedence.INLINE,
+    dependents: str = Dependents.RECONCILE,
+    prune_order: str = PruneOrder.AFTER_HEALTH,
+    timeout: str = "",
     values: Sequence[Path] = (),
     **rest: Any,  # noqa: ANN401 -- flags that are options as they are
 ) -> Options:
@@ -63,6 +67,9 @@ def options(  # noqa: PLR0913 -- one argument for each flag
         lock_timeout=_seconds("--lock-timeout", lock_timeout),
         lease_duration=_seconds("--lease-duration", lease_duration),
         substitute_precedence=Precedence(substitute_precedence),
+        dependents=Dependents(dependents),
+        prune_order=PruneOrder(prune_order),
+        timeout=_seconds("--timeout", timeout) if timeout else math.inf,
         values=tuple(values),
         **rest,
     )
@@ -82,7 +89,7 @@ def exit_code(result: Run, *, differences: bool = False) -> int:
         return 128 + result.interrupted
     if result.superseded:
         return ExitCode.LOCKED
-    if result.failed:
+    if result.failed or result.timed_out:
         return ExitCode.FAILED
     if any(held.digest for held in result.held):
         return ExitCode.GUARD

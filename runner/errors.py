@@ -126,6 +126,10 @@ class NotThisBranch(RunnerError):
     exit_code = ExitCode.DONE
 
 
+class TimeUp(RunnerError):
+    """The run took longer than it may; what was done is on record."""
+
+
 class Interrupted(RunnerError):
     """A signal asked the run to end; `signal` is its number."""
 

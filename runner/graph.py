@@ -79,6 +79,19 @@ def waves(graph: Graph) -> tuple[tuple[str, ...], ...]:
     return tuple(ordered)
 
 
+def weights(graph: Graph) -> dict[str, int]:
+    """How many Kustomizations the longest way through those that need each one has, itself included.
+
+    A parent that waits for its children is needed by nobody on their account. Raises CycleError.
+    """
+    found = dict.fromkeys(graph, 1)
+    for wave in reversed(waves(graph)):
+        for id_ in wave:
+            for other in _known(graph, id_):
+                found[other] = max(found[other], found[id_] + 1)
+    return found
+
+
 def downstream(seeds: Collection[str], graph: Graph) -> frozenset[str]:
     """`seeds` and everything that needs them, however far."""
     users: dict[str, set[str]] = {}

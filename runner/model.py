@@ -134,6 +134,7 @@ class Kustomization:
     suspend: bool = False
     interval: float = 600.0  # seconds
     timeout: float = 600.0  # seconds
+    retry_interval: float = 600.0  # seconds between two attempts
     deletion_policy: DeletionPolicy = DeletionPolicy.MIRROR_PRUNE
     health_checks: tuple[ResourceRef, ...] = ()
     health_check_exprs: tuple[HealthCheckExpr, ...] = ()
@@ -278,6 +279,7 @@ class Outcome:
     applied_at: float | None = None  # everything was applied: from here on its health was waited for
     ready_at: float | None = None
     ended_at: float | None = None  # with what comes after health, or with what went wrong
+    attempts: int = 1
     waited_for: tuple[str, ...] = ()  # the Kustomizations whose readiness let it start
     needs: tuple[Need, ...] = ()  # sorted; those outside of this run too
     awaits: tuple[str, ...] = ()  # children that its own readiness includes
@@ -316,6 +318,7 @@ class Run:
     requests: Mapping[str, int] = field(default_factory=dict)
     dry_run: bool = False
     interrupted: int = 0  # the signal's number
+    timed_out: bool = False  # the time of the whole run was up before all were done
     superseded: bool = False
     started_at: float | None = None  # seconds since the epoch
     ended_at: float | None = None

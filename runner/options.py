@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +17,21 @@ class Precedence(StrEnum):
 
     INLINE = "inline"  # Flux's order
     FROM = "from"
+
+
+class PruneOrder(StrEnum):
+    """When what left Git is deleted."""
+
+    AFTER_HEALTH = "after-health"
+    BEFORE_HEALTH = "before-health"  # Flux's order
+
+
+class Dependents(StrEnum):
+    """What a run does with Kustomizations that did not change, but depend on one that did."""
+
+    RECONCILE = "reconcile"  # all of it
+    VERIFY = "verify"  # only their health
+    NONE = "none"  # nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +74,10 @@ class Options:
     prune_limit: PruneLimit = field(default_factory=PruneLimit)
     approve: frozenset[str] = frozenset()  # digests of what guards held back
     max_parallel: int = 16  # Kustomizations at work at once; waiting for health is not work
+    dependents: Dependents = Dependents.RECONCILE
+    prune_order: PruneOrder = PruneOrder.AFTER_HEALTH
+    timeout: float = math.inf  # seconds that the whole run may take
+    retries: int = 0  # further attempts at a Kustomization that failed
     fail_fast: bool = True  # a health wait ends when an object cannot recover
     lock_timeout: float = 600.0  # seconds to wait for another run's lock
     lease_duration: float = 30.0  # seconds after which a silent holder's lock may be taken

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner import desired, finish, gate, planned, planning, preview
+from runner import attempts, desired, finish, gate, planned, planning, preview
 from runner.desired import Clients, Desired
-from runner.errors import Interrupted
-from runner.model import Outcome, Run
+from runner.errors import Interrupted, TimeUp
+from runner.model import Run
 from runner.options import Options
-from runner.schedule import Schedule, Turn
+from runner.schedule import Schedule
 from runner.session import Moved, Session
-from runner.unit import Reconciliation
 from runner.waiting import nodes
 
 
@@ -21,14 +20,14 @@ def reconcile(options: Options, clients: Clients) -> Run:
     What is wrong with one Kustomization is in its outcome. Raises RunnerError for what stops the whole
     run; nothing was written then, or what was written is on record and the next run goes on from there.
     """
-    began = clients.clock.now()
+    began, deadline = clients.clock.now(), clients.clock.monotonic() + options.timeout
     source = desired.at(options, clients)
     cluster = clients.reachable()
     lock = planning.lock(source)
     try:
         while True:
             session = planning.session(source, cluster, lock)
-            session.started_at = began
+            session.started_at, session.deadline = began, deadline
             try:
                 if options.plan is not None:
                     planned.keep_to(options.plan, session, preview.foresee(session))
@@ -42,19 +41,18 @@ def reconcile(options: Options, clients: Clients) -> Run:
 def _deploy(session: Session, source: Desired) -> Run:
     schedule = Schedule(
         nodes=nodes(session.units),
-        work=lambda turn: _work(session, source, turn),
+        work=lambda turn: attempts.reconcile(session, source, turn),
         blocked=lambda id_, needs: finish.blocked(session, schedule.outcomes, id_, needs),
         max_parallel=session.options.max_parallel,
         stop=session.abandon,
         holds=lambda id_, *how: not gate.why_not(session, id_, *how),
+        overdue=session.overdue,
     )
     session.announce(schedule.nodes)
     try:
         return session.report(finish.run(session, schedule.run()))
+    except TimeUp:
+        return replace(session.report(finish.unfinished(schedule)), timed_out=True)
     except Interrupted as exc:
         session.abandon(exc)
         return replace(session.report(finish.unfinished(schedule)), interrupted=exc.signal)
-
-
-def _work(session: Session, source: Desired, turn: Turn) -> Outcome:
-    return Reconciliation(session, source.renderer_now(), turn, session.units[turn.id]).run()

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from runner import admission, plan, prune, removal
+from runner import admission, extent, plan, prune, removal
 from runner.desired import Desired
 from runner.errors import UsageError
 from runner.evidence import Evidence
@@ -83,6 +83,7 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
     made.refused = _refused(made)
     made.prune_later = any(u.rendering is not None and not u.rendering.variables.known for u in fleet)
     made.gone = _gone(made, ours)
+    made.dependents = extent.of_dependents(made)
     made.held_prunes = _held(made, ours)
     made.warnings.extend([*source.artifact.warnings, *_left_alone(made, ours)])
     return made

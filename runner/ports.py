@@ -325,6 +325,7 @@ class Phase(StrEnum):
     APPLYING = "applying"
     CHECKING = "checking health"
     PRUNING = "pruning"
+    RETRYING = "trying again"
     READY = "ready"
     FAILED = "failed"
     BLOCKED = "blocked"

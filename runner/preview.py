@@ -9,6 +9,7 @@ from runner import plan, proven, redact, removal
 from runner.errors import RunnerError
 from runner.fleet import Unit
 from runner.model import Change, Manifest, Outcome, ResourceRef, Run, State
+from runner.options import Dependents
 from runner.plan import Assessment, Ground
 from runner.session import Session
 from runner.unit import owned_by_another
@@ -64,8 +65,10 @@ def _outcome(
 ) -> Outcome:
     if unit.kustomization.suspend:
         return Outcome(unit.id, State.SUSPENDED)
-    if not session.options.selects(unit.id):
+    if not session.options.selects(unit.id) or session.dependents.get(unit.id) is Dependents.NONE:
         return Outcome(unit.id, State.SKIPPED)
+    if session.dependents.get(unit.id) is Dependents.VERIFY:
+        return Outcome(unit.id, State.READY)
     if unit.rendering is None or not unit.rendering.ok:
         problems, hint = (unit.rendering.problems, unit.rendering.hint) if unit.rendering else ((), "")
         return Outcome(unit.id, State.FAILED, error="\n".join(str(p) for p in problems), hint=hint)

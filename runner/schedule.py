@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from runner import graph
+from runner.errors import TimeUp
 from runner.graph import Milestone, Need, Node
 from runner.model import Outcome, State
+from runner.slots import Slots
 
 _TICK = 0.2  # seconds; how soon a signal is noticed while nothing else happens
 
@@ -38,7 +40,12 @@ class Turn:
         try:
             yield
         finally:
-            self.schedule.slots.acquire()
+            self.schedule.slots.acquire(self.schedule.weight(self.id))
+
+    def pause(self, over: Callable[[], bool]) -> None:
+        """Wait until it is over, whatever else happens meanwhile."""
+        with self.resting():
+            self.schedule.pause(over)
 
     def add(self, nodes: Mapping[str, Node]) -> None:
         """Kustomizations that were only found now. Raises CycleError."""
@@ -58,10 +65,12 @@ Blocked = Callable[[str, tuple[Need, ...]], Outcome | None]
 class Schedule:
     """Runs Kustomizations concurrently, each in a thread of its own, `max_parallel` of them at work.
 
+    When more could be, those go first that the longest chain waits for.
+
     `work` does one Kustomization and never raises but for what ends the whole run. `blocked` is asked
     when needs cannot be met any more: its outcome is the answer, or None to start all the same. `holds`
     is asked whether the expression of a need is true, now that what is needed has come this far and
-    (unless None) ended like this.
+    (unless None) ended like this. `overdue` says that the time of the whole run is up.
     """
 
     nodes: dict[str, Node]
@@ -71,21 +80,24 @@ class Schedule:
     stop: Callable[[BaseException], None]  # tells those at work to come to an end, and why
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     holds: Holds = lambda *_: True
-    slots: threading.Semaphore = field(init=False)
+    overdue: Callable[[], bool] = lambda: False
+    slots: Slots = field(init=False)
+    _weights: dict[str, int] = field(default_factory=dict)
     _reached: dict[str, Milestone] = field(default_factory=dict)
     _running: set[str] = field(default_factory=set)
     _errors: list[BaseException] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def __post_init__(self) -> None:
-        self.slots = threading.Semaphore(self.max_parallel)
+        self.slots = Slots(self.max_parallel)
 
     def run(self) -> tuple[Outcome, ...]:
         """Do all of them; outcomes in the order in which they ended.
 
-        Raises whatever `work` raises, once those at work have ended: nothing more is started then.
+        Raises whatever `work` raises, or TimeUp, once those at work have ended: nothing more is started
+        then.
         """
-        graph.check(self.nodes)
+        self._weights = graph.weights(self.nodes)
         with ThreadPoolExecutor(max_workers=1_000_000, thread_name_prefix="kustomization") as threads:
             try:
                 self._dispatch(threads)
@@ -102,10 +114,19 @@ class Schedule:
 
     def add(self, nodes: Mapping[str, Node]) -> None:
         with self._changed:
-            together = {**self.nodes, **nodes}
-            graph.check(together)
+            self._weights = graph.weights({**self.nodes, **nodes})
             self.nodes.update(nodes)
             self._changed.notify_all()
+
+    def weight(self, id_: str) -> int:
+        """How many Kustomizations the longest chain has that begins with this one."""
+        return self._weights.get(id_, 1)
+
+    def pause(self, over: Callable[[], bool]) -> None:
+        """Wait until it is over; asked several times a second."""
+        with self._changed:
+            while not over():
+                self._changed.wait(_TICK)
 
     @property
     def unstarted(self) -> tuple[str, ...]:
@@ -116,6 +137,8 @@ class Schedule:
             while len(self.outcomes) < len(self.nodes):
                 if self._errors:
                     raise self._errors[0]
+                if self.overdue():
+                    raise TimeUp("the time of the run was up")
                 if not self._start_what_may(threads):
                     self._changed.wait(_TICK)
 
@@ -138,16 +161,18 @@ class Schedule:
         return moved
 
     def _work(self, turn: Turn) -> None:
-        with self.slots:
+        self.slots.acquire(self.weight(turn.id))
+        try:
             if self._errors:
                 return  # the run is over; this one only lacked a slot
-            try:
-                outcome = self.work(turn)
-            except BaseException as exc:  # noqa: BLE001 -- handed to the thread that runs the schedule
-                with self._changed:
-                    self._errors.append(exc)
-                    self._changed.notify_all()
-                return
+            outcome = self.work(turn)
+        except BaseException as exc:  # noqa: BLE001 -- handed to the thread that runs the schedule
+            with self._changed:
+                self._errors.append(exc)
+                self._changed.notify_all()
+            return
+        finally:
+            self.slots.release()
         with self._changed:
             self._running.discard(turn.id)
             self.outcomes[turn.id] = outcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from runner.fleet import Fleet, Produced, Unit
 from runner.graph import Node
 from runner.lock import LockOptions
 from runner.model import Held, Manifest, Outcome, ResourceRef, Run
-from runner.options import Options
+from runner.options import Dependents, Options
 from runner.plan import Ground
 from runner.ports import Cluster, Phase, Progress
 from runner.state import Deployment, Record
@@ -86,6 +87,9 @@ class Session:
     prune_later: bool = False  # not everything is known yet that is wanted
     withheld: list[Held] = field(default_factory=list)  # prunes that turned out to be dangerous
     refused: Mapping[str, str] = field(default_factory=dict)  # why a Kustomization may not even start
+    dependents: Mapping[str, Dependents] = field(
+        default_factory=dict
+    )  # those that are not reconciled in full
     gone: Mapping[str, Record] = field(default_factory=dict)  # recorded ones that nothing renders any more
     warnings: list[str] = field(default_factory=list)
     expected: Mapping[tuple[str, ResourceRef], str] | None = (
@@ -93,6 +97,7 @@ class Session:
     )
     made_namespaces: set[str] = field(default_factory=set)  # by this run, for its records
     started_at: float | None = None  # when the run began, which a re-plan does not change
+    deadline: float = math.inf  # on the monotonic clock: when the whole run has to end
     gave_way: bool = False  # to a newer run: some health was not waited for
     _abandoned: bool = False
     _writer: Store | None = None
@@ -133,7 +138,11 @@ class Session:
 
     def stopped(self) -> bool:
         """Whether nothing new may be begun."""
-        return self._abandoned or self.world.cancelled()
+        return self._abandoned or self.world.cancelled() or self.overdue()
+
+    def overdue(self) -> bool:
+        """Whether the time of the whole run is up."""
+        return self.world.clock.monotonic() >= self.deadline
 
     def abandon(self, why: BaseException) -> None:
         """Bring this attempt to an end; after an interrupt whatever waits on the cluster too."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from runner import apply, diagnose, discover, health, impact, inventory, plan, proven, redact, removal
+from runner import apply, checking, discover, extent, health, impact, inventory, plan, proven, redact, removal
 from runner.errors import LockError, RunnerError
 from runner.fleet import Unit
 from runner.inventory import Entry
@@ -19,9 +19,9 @@ from runner.model import (
     Outcome,
     ResourceRef,
     State,
-    Status,
     kustomization_ref,
 )
+from runner.options import Dependents, PruneOrder
 from runner.plan import Assessment
 from runner.ports import Phase, Progress
 from runner.proven import Proofs
@@ -32,6 +32,7 @@ from runner.state import HISTORY, Record, Snapshot
 from runner.waiting import nodes
 
 STAGE_TIMEOUT = 60.0  # seconds; Flux's fixed limit for definitions and classes
+_MOST_NAMED = 3
 _PLAN_AGAIN = "plan again, and have the new plan looked at."
 _ENDS_THE_RUN = (LockError, Moved)
 
@@ -57,6 +58,7 @@ class Reconciliation:
     recorded_ahead: bool = False
     started_at: float = 0.0
     applied_at: float | None = None
+    hopeless: bool = False  # another attempt could not end otherwise
     ready_at: float | None = None
 
     def run(self) -> Outcome:
@@ -69,12 +71,18 @@ class Reconciliation:
             if outcome := self._stands_aside():
                 return outcome
             self._render()
-            self._apply()
+            if self._is_verified_only():
+                self.entries |= self.session.fresh(self.unit).inventory
+            else:
+                self._apply()
             self.applied_at = self.session.world.clock.now()
             self.turn.applied()
+            if self.session.options.prune_order is PruneOrder.BEFORE_HEALTH:
+                self._prune()
             self._health()
             self._tell(Phase.READY)
-            self._prune()
+            if self.session.options.prune_order is PruneOrder.AFTER_HEALTH:
+                self._prune()
             self._record(State.READY, "")
         except _ENDS_THE_RUN:
             raise
@@ -85,7 +93,8 @@ class Reconciliation:
     def _stands_aside(self) -> Outcome | None:
         """Suspended ones and those out of scope count as they were left."""
         suspended = self.unit.kustomization.suspend
-        if not suspended and self.session.options.selects(self.unit.id):
+        left = self.session.dependents.get(self.unit.id) is Dependents.NONE
+        if not suspended and not left and self.session.options.selects(self.unit.id):
             return None
         record = self.session.records.get(self.unit.id)
         if record is not None and record.state is State.READY:
@@ -93,6 +102,11 @@ class Reconciliation:
         state = State.SUSPENDED if suspended else State.SKIPPED
         self._tell(Phase(state))
         return Outcome(self.unit.id, state)
+
+    def _is_verified_only(self) -> bool:
+        """Whether only its health counts, as nothing of it changed; variables may have come in meanwhile."""
+        verify = self.session.dependents.get(self.unit.id) is Dependents.VERIFY
+        return verify and extent.same(self.session, self.unit)
 
     # -- rendering
 
@@ -111,6 +125,7 @@ class Reconciliation:
             failed = (
                 discover.placed(self.unit, self.session.units.get(self.unit.parent)).rendering or rendering
             )
+            self.hopeless = rendering.variables.known and not rendering.variables.live
             raise Failed("; ".join(str(problem) for problem in failed.problems), hint=failed.hint)
         self.warnings += rendering.warnings
 
@@ -235,26 +250,25 @@ class Reconciliation:
                 self.ready_at = self.session.world.clock.now()
                 self.turn.ready()
         if not verdict.ok:
-            self.unhealthy = _unhealthy(verdict)
+            self.unhealthy = checking.unhealthy(verdict)
             if self.session.superseded():
                 self.session.gave_way = True
                 raise Failed("a newer commit waits to be deployed, so its health was not waited for")
             self._stop_if_told()
             self._diagnose(verdict)
-            raise Failed(f"health check failed: {verdict.error}")
+            raise Failed(f"health check failed: {verdict.error}", hint=self._unpruned())
+
+    def _unpruned(self) -> str:
+        """What was to be deleted once all was healthy."""
+        stale = removal.stale(self.session.fresh(self.unit), self.session.owners)
+        if not stale or not self.unit.kustomization.prune:
+            return ""
+        left = f" and {len(stale) - _MOST_NAMED} more" if len(stale) > _MOST_NAMED else ""
+        names = ", ".join(str(entry.ref) for entry in stale[:_MOST_NAMED])
+        return f"{names}{left} left Git, and will be deleted once all of this is healthy."
 
     def _diagnose(self, verdict: health.Verdict) -> None:
-        """Find out why, for people; whatever fails in that changes nothing."""
-        # Of the whole run: a Pod may print what another Kustomization brought.
-        secrets = [value for unit in list(self.session.units.values()) for value in redact.of(unit)]
-        denied: set[str] = set()
-        world = self.session.world
-        self.diagnosis = diagnose.why(_unhealthy(verdict), world.cluster, world.pool, secrets, denied)
-        self.unhealthy = tuple(
-            replace(each, message=redact.scrub(each.message, secrets)) for each in _unhealthy(verdict)
-        )
-        if denied:
-            self.session.warnings.append(diagnose.complaint(denied))
+        self.unhealthy, self.diagnosis = checking.explain(self.session, verdict)
 
     def _judged(self) -> list[ResourceRef]:
         """What has to be healthy: with `wait` everything applied and all children, else `healthChecks`."""
@@ -267,47 +281,7 @@ class Reconciliation:
         return [*(ref for ref in self.entries if ref not in left_out), *children]
 
     def _wait(self, refs: list[ResourceRef], timeout: float) -> health.Verdict:
-        world = self.session.world
-        return health.wait(
-            refs,
-            world.observer,
-            world.clock,
-            timeout=timeout,
-            judge=health.Judge(self.unit.kustomization.health_check_exprs, self._reports_status),
-            jobs_with_ttl=self._jobs_with_ttl(),
-            since=self.versions,
-            overrides=self._judge_child,
-            cancelled=lambda: self.session.stopped() or self.session.superseded(),
-            listener=lambda text: self._tell(Phase.CHECKING, text),
-            fail_fast=self.session.options.fail_fast,
-            doomed=diagnose.Examiner(world.cluster, world.pool, world.clock).doomed,
-        )
-
-    def _reports_status(self, ref: ResourceRef) -> bool:
-        """Whether its kind has a status that a controller writes apart."""
-        api = self.session.world.cluster.api(ref.group, ref.kind, ref.version)
-        return api is not None and api.status
-
-    def _jobs_with_ttl(self) -> set[ResourceRef]:
-        return {
-            ResourceRef.of(m)
-            for m in self.unit.objects
-            if m["kind"] == "Job" and (m.get("spec") or {}).get("ttlSecondsAfterFinished") is not None
-        }
-
-    def _judge_child(self, ref: ResourceRef) -> tuple[Status, str] | None:
-        """A Kustomization of this run is as healthy as its outcome: no controller writes its status."""
-        if (ref.group, ref.kind) != (FLUX, "Kustomization"):
-            return None
-        id_ = f"{ref.namespace}/{ref.name}"
-        if id_ not in self.session.units:
-            return None
-        outcome = self.turn.outcome(id_)
-        if outcome is None:
-            return Status.IN_PROGRESS, "it is being reconciled"
-        if outcome.ok:
-            return Status.CURRENT, ""
-        return Status.FAILED, outcome.error or f"it is {outcome.state}"
+        return checking.wait(self.session, self.turn, self.unit, refs, timeout, self.versions)
 
     # -- the end
 
@@ -376,7 +350,9 @@ class Reconciliation:
         """A failure, on record with what was touched; secret values are taken out of its text."""
         message = redact.scrub(exc.message, redact.of(self.unit))
         if self.session.stopped():
-            message = f"interrupted: {message}"
+            message = (
+                f"{'the time of the run was up' if self.session.overdue() else 'interrupted'}: {message}"
+            )
         elif self.session.wrote or self._says_something_new(message):
             try:
                 self._record(State.FAILED, message)
@@ -434,7 +410,3 @@ def owned_by_another(session: Session, id_: str, a: Assessment) -> Assessment:
     if holder in session.units or holder in session.records:
         return replace(a, action=Action.MOVED, reason=f"from {holder}")
     return a
-
-
-def _unhealthy(verdict: health.Verdict) -> tuple[Health, ...]:
-    return tuple(h for h in verdict.healths if h.status is not Status.CURRENT)

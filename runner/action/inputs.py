@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 from runner.commands import parse_prune_limit
 from runner.discover.duration import seconds
 from runner.errors import UsageError
-from runner.options import ROOT, Options, Precedence, PruneLimit
+from runner.options import ROOT, Dependents, Options, Precedence, PruneLimit, PruneOrder
 
 INPUTS: Mapping[str, str] = {
     "entry": "",
@@ -43,8 +44,12 @@ INPUTS: Mapping[str, str] = {
     "takeover": "false",
     "allow-older": "false",
     "install-flux": "false",
+    "dependents": "reconcile",
+    "prune-order": "after-health",
     "max-parallel": "16",
+    "retries": "0",
     "fail-fast": "true",
+    "timeout": "",
     "lock-timeout": "10m",
 }
 """Every input with its default, as action.yml has them; the token's is the job's own."""
@@ -59,6 +64,7 @@ _WORDS = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _MOST_PARALLEL = 1000
+_MOST_RETRIES = 100
 _LABEL = r"[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?"
 _NAME = re.compile(rf"(?:{_LABEL}/)?{_LABEL}")
 _DIGEST = re.compile(r"[0-9a-f]{8,128}")
@@ -101,10 +107,10 @@ class Inputs:
             raise wrong(name, f"{unknown[0]!r} is none of {', '.join(('none', *choices))}")
         return given
 
-    def number(self, name: str, most: int) -> int:
+    def number(self, name: str, most: int, *, least: int = 1) -> int:
         given = self.text(name)
-        if not re.fullmatch(r"[0-9]{1,9}", given) or not 1 <= int(given) <= most:
-            raise wrong(name, f"{given!r} is no number from 1 to {most:,}")
+        if not re.fullmatch(r"[0-9]{1,9}", given) or not least <= int(given) <= most:
+            raise wrong(name, f"{given!r} is no number from {least} to {most:,}")
         return int(given)
 
     def seconds(self, name: str) -> float:
@@ -112,12 +118,6 @@ class Inputs:
             return seconds(self.text(name))
         except ValueError as exc:
             raise wrong(name, str(exc)) from exc
-
-    def precedence(self, name: str) -> Precedence:
-        given = self.text(name)
-        if given not in list(Precedence):
-            raise wrong(name, f"{given!r} is neither inline nor from")
-        return Precedence(given)
 
     def limit(self, name: str) -> PruneLimit:
         try:
@@ -215,7 +215,7 @@ def options(inputs: Inputs, *, kubeconfig: str, dry_run: bool) -> Options:
         context=inputs.text("context"),
         dry_run=dry_run,
         read_secrets=inputs.flag("read-secrets"),
-        substitute_precedence=inputs.precedence("substitute-precedence"),
+        substitute_precedence=Precedence(inputs.one_of("substitute-precedence", list(Precedence))),
         values=values,
         cache=inputs.cache() if dry_run else None,
         branches=inputs.many("branches", _BRANCH, "branch"),
@@ -226,6 +226,10 @@ def options(inputs: Inputs, *, kubeconfig: str, dry_run: bool) -> Options:
         prune_limit=inputs.limit("prune-limit"),
         approve=inputs.many("approve", _DIGEST, "digest that a guard printed"),
         max_parallel=inputs.number("max-parallel", _MOST_PARALLEL),
+        dependents=Dependents(inputs.one_of("dependents", list(Dependents))),
+        prune_order=PruneOrder(inputs.one_of("prune-order", list(PruneOrder))),
+        retries=inputs.number("retries", _MOST_RETRIES, least=0),
+        timeout=inputs.seconds("timeout") if inputs.text("timeout") else math.inf,
         fail_fast=inputs.flag("fail-fast"),
         lock_timeout=inputs.seconds("lock-timeout"),
     )

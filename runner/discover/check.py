@@ -52,9 +52,6 @@ def warnings(manifest: Manifest) -> Iterator[str]:
     version = str(manifest.get("apiVersion", "")).rpartition("/")[2]
     if version in OLD_VERSIONS:
         yield f"apiVersion {FLUX}/{version} is not served by Flux any more; read as {SERVED}: write that"
-    for field in BELOW[""].values():
-        if field.support is Support.MEANINGLESS and manifest["spec"].get(field.name) is not None:
-            yield f"spec.{field.name} has no meaning here: {field.why}"
 
 
 def _fields(path: str, at: str, value: Mapping[str, Any]) -> Iterator[str]:

@@ -30,7 +30,6 @@ class Support(enum.StrEnum):
 
     HONOURED = "honoured"
     DIFFERENT = "honoured, with a difference"
-    MEANINGLESS = "without meaning"  # read, checked, and said once in a run
     REFUSED = "refused"
 
 
@@ -196,8 +195,8 @@ FIELDS = (
     Field(
         "retryInterval",
         _DURATION,
-        Support.MEANINGLESS,
-        "a failed Kustomization is tried again by the next run",
+        _DIFFERENT,
+        "the pause before another attempt within the run (`retries`); else the next run tries again",
     ),
     Field("secretGenerator", _LIST, _DIFFERENT, _GENERATOR),
     Field("secretGenerator[]", _ANY),

@@ -64,6 +64,7 @@ def parse(manifest: Manifest) -> Kustomization:
         timeout=seconds(spec["timeout"])
         if "timeout" in spec  # as written: Flux never waits for less than half a minute
         else max(interval - _NO_TIMEOUT, _NO_TIMEOUT),
+        retry_interval=seconds(spec["retryInterval"]) if "retryInterval" in spec else interval,
         deletion_policy=DeletionPolicy(spec.get("deletionPolicy", DeletionPolicy.MIRROR_PRUNE)),
         health_checks=tuple(_health_check(each) for each in spec.get("healthChecks", ())),
         health_check_exprs=tuple(_health_check_expr(each) for each in spec.get("healthCheckExprs", ())),

@@ -22,6 +22,7 @@ def reconcile(run: Run, exit_code: int) -> Document:
         **head("reconcile", Scope(run.server, run.entry, run.revision), exit_code),
         "dryRun": run.dry_run,
         "interrupted": run.interrupted or None,
+        "timedOut": run.timed_out,
         "superseded": run.superseded,
         "startedAt": _moment(run.started_at),
         "endedAt": _moment(run.ended_at),
@@ -144,6 +145,7 @@ def _outcome(outcome: Outcome) -> Document:
         "awaits": list(outcome.awaits),
         "blockedBy": list(outcome.blocked_by),
         "changes": [_change(change) for change in views.changes(outcome)],
+        "attempts": outcome.attempts,
         "error": outcome.error or None,
         "hint": outcome.hint or None,
         "diagnosis": [

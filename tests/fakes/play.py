@@ -38,7 +38,7 @@ class Each(dict):
 class Play:
     """A schedule in a thread of its own, whose Kustomizations do one step at a time, when told to."""
 
-    def __init__(self, nodes, *, max_parallel=16, blocked=blocked, holds=None):
+    def __init__(self, nodes, *, max_parallel=16, blocked=blocked, holds=None, overdue=lambda: False):
         self.inboxes = Each(queue.Queue)
         self.started = Each(threading.Event)
         self.turns = {}
@@ -57,6 +57,7 @@ class Play:
             self._stop,
             outcomes={PROBE: Outcome(PROBE, State.FAILED)},
             holds=holds or (lambda *_: True),
+            overdue=overdue,
         )
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 import os
 import re
 import tomllib
@@ -165,6 +166,10 @@ class TestInputs:
             ("max_parallel", "", "max_parallel", 16),
             ("fail_fast", "false", "fail_fast", False),
             ("fail_fast", "", "fail_fast", True),
+            ("dependents", "verify", "dependents", "verify"), ("dependents", "", "dependents", "reconcile"),
+            ("prune_order", "before-health", "prune_order", "before-health"),
+            ("retries", "2", "retries", 2), ("retries", "", "retries", 0),
+            ("timeout", "30m", "timeout", 1800.0), ("timeout", "", "timeout", math.inf),
         ],
     )  # fmt: skip
     def test_each_one_counts(self, environment, name, value, field, expected):
@@ -184,7 +189,8 @@ class TestInputs:
             ("substitute_precedence", "both"),
             ("prune_limit", "10"), ("prune_limit", "-1,20%"), ("approve", "yes"), ("approve", "9F86D081"),
             ("takeover", "yes"), ("takeover", "1"), ("allow_older", "on"), ("install_flux", "tRUE"),
-            ("fail_fast", "no"),
+            ("fail_fast", "no"), ("dependents", "all"), ("prune_order", "never"), ("retries", "-1"),
+            ("retries", "101"), ("timeout", "30"),
             ("max_parallel", "0"), ("max_parallel", "1001"), ("max_parallel", "4.0"), ("max_parallel", "-1"),
             ("max_parallel", "1_0"), ("max_parallel", "٣"), ("lock_timeout", "10"), ("lock_timeout", "soon"),
             ("working_directory", ".."), ("working_directory", "/"), ("working_directory", "absent"),

@@ -310,15 +310,11 @@ def test_children_are_read_from_a_rendering(walk):
 
 def test_what_is_odd_about_many_is_said_once():
     odd = [
-        Unit(discover.parse(ks(name, retryInterval="1m") | {"apiVersion": f"{FLUX}/{version}"}))
+        Unit(discover.parse(ks(name) | {"apiVersion": f"{FLUX}/{version}"}))
         for name, version in zip("abcde", ["v1", "v1", "v1", "v1", "v1beta2"], strict=True)
     ]
     assert discover.warnings([*odd, Unit(discover.parse(ks("f")))]) == (
         f"apiVersion {FLUX}/v1beta2 is not served by Flux any more; read as v1: write that (flux-system/e)",
-        (
-            "spec.retryInterval has no meaning here: a failed Kustomization is tried again by the next run "
-            "(flux-system/a, flux-system/b, flux-system/c and 2 more)"
-        ),
     )
 
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from runner import schedule
-from runner.errors import CycleError, LockLost
+from runner.errors import CycleError, LockLost, TimeUp
 from runner.graph import Milestone
 from runner.model import State
 from runner.schedule import Schedule
@@ -155,7 +155,7 @@ def test_a_rest_frees_the_slot_and_ends_only_with_a_slot():
 
     play.inboxes[first].put(rest)
     play.starts(second)
-    assert not play.schedule.slots.acquire(blocking=False), "the second has the only slot"
+    assert not play.schedule.slots.free, "the second has the only slot"
     woken.set()
     play.does(second, lambda _: order.append("the second works"))
     play.ends(second)
@@ -163,8 +163,7 @@ def test_a_rest_frees_the_slot_and_ends_only_with_a_slot():
     play.ends(first)
     play.over()
     assert order == ["the second works", "the first goes on"]
-    assert play.schedule.slots.acquire(blocking=False)
-    assert not play.schedule.slots.acquire(blocking=False), "a rest leaves no slot behind"
+    assert play.schedule.slots.free == 1, "a rest leaves no slot behind, and takes none"
 
 
 def test_a_rest_that_fails_takes_its_slot_back():
@@ -174,7 +173,7 @@ def test_a_rest_that_fails_takes_its_slot_back():
     def rest(turn):
         with pytest.raises(LockLost), turn.resting():
             raise LockLost("gone")
-        assert not play.schedule.slots.acquire(blocking=False)
+        assert not play.schedule.slots.free
 
     play.does("a", rest)
     play.ends("a")
@@ -292,3 +291,16 @@ def test_without_an_error_nobody_is_told_to_stop():
     play.ends("a", State.FAILED)
     play.over()
     assert not play.stopped.is_set()
+
+
+def test_when_the_time_is_up_nothing_more_starts_and_those_at_work_end_first():
+    up = threading.Event()
+    play = Play({"a": needs(), "b": needs("a")}, overdue=up.is_set)
+    play.starts("a")
+    up.set()
+    play.applied("a")  # anything that happens makes the schedule look
+    play.ends("a")
+    with pytest.raises(TimeUp):
+        play.over()
+    assert not play.started["b"].is_set()
+    assert isinstance(play.reason, TimeUp)

@@ -7,7 +7,6 @@ import copy
 import pytest
 import yaml
 
-from runner.discover import check
 from runner.discover.fields import BELOW, FIELDS, Field, Support, Type
 from runner.discover.spec import parse
 from runner.errors import UsageError
@@ -321,11 +320,3 @@ def test_a_refused_field_that_is_not_used_does_no_harm(field):
 @pytest.mark.parametrize("field", [f for f in TOP if not f.required], ids=lambda f: f.path)
 def test_null_is_as_good_as_nothing(field):
     assert problems(only(field.path) | {field.path: None}) == ""
-
-
-@pytest.mark.parametrize("field", TOP, ids=lambda f: f.path)
-def test_a_field_without_meaning_is_warned_of_and_no_other(field):
-    expected = [f"spec.{field.path} has no meaning here: {field.why}"]
-    assert list(check.warnings(kustomization(only(field.path)))) == (
-        expected if field.support is Support.MEANINGLESS else []
-    )

@@ -51,6 +51,8 @@ def verdict(result: Run, code: int) -> str:
     """Why a run that came to its end is no success."""
     if result.interrupted:
         return "interrupted: the next run completes the work"
+    if result.timed_out:
+        return "out of time: the next run completes the work"
     if result.superseded:
         return "superseded: a newer commit is deployed, or being deployed"
     if failed := _worst_first(result):
@@ -70,9 +72,9 @@ def _worst_first(result: Run) -> list[Outcome]:
 
 def _head(result: Run) -> Iterator[str]:
     word = "Dry run" if result.dry_run else "Reconciled"
-    if result.interrupted or result.superseded:
-        word = "Interrupted" if result.interrupted else "Superseded"
-    bad = result.failed or result.interrupted or result.superseded
+    if result.interrupted or result.timed_out or result.superseded:
+        word = "Interrupted" if result.interrupted else "Out of time" if result.timed_out else "Superseded"
+    bad = result.failed or result.interrupted or result.timed_out or result.superseded
     mark = style.MARKS[State.FAILED] if bad else "⚠" if result.held else style.MARKS[State.READY]
     yield f"### {mark} {word}: {code(result.entry or '.')}"
     yield " · ".join(fact for fact in _facts(result) if fact)
@@ -102,10 +104,11 @@ def _next(result: Run) -> Iterator[str]:
     """What whoever reads this has to do now; nothing when all is well."""
     states = Counter(each.state for each in result.outcomes)
     bad = style.tally(states, (State.FAILED, State.BLOCKED))
-    if result.interrupted:
-        by = style.SIGNALS.get(result.interrupted, f"signal {result.interrupted}")
+    if result.interrupted or result.timed_out:
+        signal = style.SIGNALS.get(result.interrupted, f"signal {result.interrupted}")
+        what = f"Interrupted by {signal}" if result.interrupted else "The time of the run was up"
         done = f"{states[State.READY]:,} of {style.count(len(result.outcomes), 'Kustomization')} done"
-        yield _alert("CAUTION", f"**Interrupted by {by}**, {done}. {_first_upper(_AGAIN)}")
+        yield _alert("CAUTION", f"**{what}**, {done}. {_first_upper(_AGAIN)}")
     elif result.superseded:
         after = "its run continues where this one ended."
         yield _alert("WARNING", f"**Superseded**: a newer commit waits to be deployed, and {after}")

@@ -45,6 +45,8 @@ def _header(run: Run) -> str:
         what += f" on {clean.line(run.server)}"
     if run.interrupted:
         what = f"Interrupted by {style.SIGNALS.get(run.interrupted, f'signal {run.interrupted}')}: {what}"
+    elif run.timed_out:
+        what = f"Out of time: {what}"
     elif run.superseded:
         what = f"Superseded by a newer commit: {what}"
     elif run.dry_run:
@@ -76,7 +78,9 @@ def _told(outcome: Outcome, width: int) -> str:
     if outcome.state is State.BLOCKED and outcome.blocked_by:
         return f"blocked by {style.names(outcome.blocked_by, _MOST_NAMES)}"
     counts = Counter(change.action for change in outcome.changes)
-    return f"{outcome.state:<{width}}  {style.tally(counts, _ACTIONS)}".rstrip()
+    tries = f"{outcome.attempts} attempts" if outcome.attempts > 1 else ""
+    told = "; ".join(part for part in (style.tally(counts, _ACTIONS), tries) if part)
+    return f"{outcome.state:<{width}}  {told}".rstrip()
 
 
 def _details(outcome: Outcome) -> Iterator[str]:
@@ -114,7 +118,7 @@ def _totals(run: Run, outcomes: list[Outcome]) -> list[str]:
     lines = [f"{style.count(len(outcomes), 'Kustomization')}: {states}"]
     if actions:
         lines.append(f"{style.count(actions.total(), 'object')}: {style.tally(actions, _ACTIONS)}")
-    if run.interrupted and not run.dry_run:
+    if (run.interrupted or run.timed_out) and not run.dry_run:
         lines += _progress(outcomes)
     return lines
 

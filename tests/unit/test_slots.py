@@ -1,0 +1,40 @@
+"""Who of those that wait gets the next slot."""
+
+from __future__ import annotations
+
+import queue
+import threading
+
+from runner import graph
+from runner.slots import Slots
+from tests.cluster import wait_until
+from tests.fakes.play import PATIENCE, needs
+
+
+def test_the_heaviest_goes_first_then_the_one_that_came_first():
+    slots = Slots(1)
+    slots.acquire(1)
+    went: queue.Queue[str] = queue.Queue()
+
+    def go(name: str, weight: int) -> None:
+        slots.acquire(weight)
+        went.put(name)
+        slots.release()
+
+    threads = []
+    for number, (name, weight) in enumerate([("light", 1), ("heavy", 3), ("second", 3), ("middle", 2)], 1):
+        threads.append(threading.Thread(target=go, args=(name, weight)))
+        threads[-1].start()
+        wait_until(lambda many=number: slots.waiting == many, f"{name} waits")
+    slots.release()
+
+    assert [went.get(timeout=PATIENCE) for _ in threads] == ["heavy", "second", "middle", "light"]
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert (slots.free, slots.waiting) == (1, 0)
+
+
+def test_a_weight_is_the_length_of_the_longest_chain_that_waits():
+    assert graph.weights(
+        {"a": needs(), "b": needs("a"), "c": needs("b", "x"), "x": needs(), "alone": needs("outside")}
+    ) == {"a": 3, "b": 2, "c": 1, "x": 2, "alone": 1}
