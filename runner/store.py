@@ -46,8 +46,12 @@ class Store:
         return {
             id_: self._versions[id_]
             for id_, record in self.records.items()
-            if (record.repository, record.entry) == (repository, entry)
+            if id_ in self._versions and (record.repository, record.entry) == (repository, entry)
         }
+
+    def imported(self, records: Mapping[str, Record]) -> None:
+        """Go on from these instead of what was read; the cluster has them once they are written."""
+        self.records.update(records)
 
     def through(self, cluster: Cluster) -> Store:
         """The same records, written through another (fenced) client."""
@@ -60,7 +64,7 @@ class Store:
             LockLost: a later holder of the lock has written this record.
             GuardError: the record is too large.
         """
-        if self.records.get(record.kustomization) == record:
+        if self.records.get(record.kustomization) == record and record.kustomization in self._versions:
             return
         config_map = state.encode(record)
         for _ in range(_ATTEMPTS):
