@@ -164,6 +164,39 @@ def reconcile(**given: Any) -> int:  # noqa: ANN401 -- click gives what the deco
     return code
 
 
+@commands.command(short_help="Go back to a revision that the cluster has on record.")
+@click.argument("name", required=False, default="", metavar="[NAMESPACE/NAME]")
+@click.option("--to", default="", metavar="REVISION", help="Default: the last one that went well before.")
+@click.option("--repo", type=click.Path(path_type=Path), default=Path(), help="The Git checkout.")
+@click.option("--entry", required=True, help="Directory that the cluster starts from.")
+@click.option("--root", default=ROOT, show_default=True, help="The root Kustomization.")
+@click.option("-n", "--namespace", default="", help="Namespace of a NAME without one.")
+@_cluster
+@_output("text", "json", "yaml")
+@click.option("--dry-run", is_flag=True, help="Show what would happen; write nothing.")
+@click.option("--prune-limit", default="10,20%", show_default=True, help="More deletions are held back.")
+@click.option("--approve", multiple=True, metavar="DIGEST", help="Let through what a guard held back.")
+@click.option("--max-parallel", type=click.IntRange(1, 1000), default=16, show_default=True, help="At once.")
+@click.option("--lock-timeout", default="10m", show_default=True, help="How long to wait for another run.")
+@click.option("--lease-duration", default="30s", hidden=True)
+def rollback(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
+    """Apply one Kustomization, or all of them, as an earlier revision has them. The next deploy undoes it."""
+    from runner.commands import exit_code, options, rolled_back
+    from runner.report import json, text, yaml
+
+    output, name, to = (given.pop(each) for each in ("output", "name", "to"))
+    names = (name,) if name else ()
+    own = given.pop("namespace") or given["root"].partition("/")[0]
+    if name and "/" not in name:
+        names = (f"{own}/{name}",)
+    chosen = options(names=names, namespace="", all_namespaces=False, **given)
+    result = rolled_back(chosen, to, live=sys.stderr.isatty())
+    code = exit_code(result)
+    views = {"json": lambda: json.reconcile(result, code), "yaml": lambda: yaml.reconcile(result, code)}
+    _print(views.get(output, lambda: text.reconcile(result))())
+    return code
+
+
 @commands.command(short_help="Render Kustomizations; no cluster is asked.")
 @click.argument("names", nargs=-1, metavar="[NAMESPACE/NAME]...")
 @_common
