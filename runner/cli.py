@@ -197,6 +197,51 @@ def rollback(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
     return code
 
 
+@commands.command(short_help="Take over what Flux, kubectl or Helm deployed.")
+@click.argument("names", nargs=-1, metavar="[NAMESPACE/NAME]...")
+@_common
+@_cluster
+@_output("text", "json")
+@click.option(
+    "--from",
+    "origins",
+    type=click.Choice(["flux", "kubectl", "helm"]),
+    multiple=True,
+    help="Whose; default: everybody's.",
+)
+@click.option("--write", is_flag=True, help="Do it; else it is only shown.")
+@click.option("--takeover", is_flag=True, help="Take over what another entry or repository deploys.")
+@click.option("--lock-timeout", default="10m", show_default=True, help="How long to wait for another run.")
+@click.option("--lease-duration", default="30s", hidden=True)
+def adopt(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
+    """Take over what is live, wanted and made by others: its metadata, and our record of it; no spec."""
+    from runner import commands as do
+
+    output, origins, write = (given.pop(name) for name in ("output", "origins", "write"))
+    result, code = do.adopted(do.options(**given), origins, output, write=write)
+    _print(result)
+    return code
+
+
+@commands.command(short_help="Give an entry back to Flux.")
+@click.option("--root", default=ROOT, show_default=True, help="The root Kustomization.")
+@_cluster
+@_output("text", "json")
+@click.option("--resume", is_flag=True, help="Set spec.suspend to false where Git does not suspend.")
+@click.option("--write", is_flag=True, help="Do it; else it is only shown.")
+@click.option("--lock-timeout", default="10m", show_default=True, help="How long to wait for another run.")
+@click.option("--lease-duration", default="30s", hidden=True)
+def release(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
+    """Leave Flux's status complete, and delete what kustodian keeps in the cluster."""
+    from runner import commands as do
+
+    output, resume, write = (given.pop(name) for name in ("output", "resume", "write"))
+    chosen = do.options(names=(), namespace="", all_namespaces=False, **given)
+    result, code = do.released(chosen, output, resume=resume, write=write)
+    _print(result)
+    return code
+
+
 @commands.command(short_help="Render Kustomizations; no cluster is asked.")
 @click.argument("names", nargs=-1, metavar="[NAMESPACE/NAME]...")
 @_common

@@ -9,16 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runner import desired, discover, pipeline, redact, rollback
+from runner import desired, discover, pipeline, redact, release, rollback
 from runner.assembly import clients
 from runner.discover.duration import seconds
 from runner.errors import ExitCode, UsageError
 from runner.fleet import Fleet, Provenance, Unit
+from runner.handover import Origin
 from runner.model import Leaf, Past, ResourceRef, Run, State
 from runner.options import ROOT, Options, Precedence, PruneLimit
 from runner.render.explain import provenance
 from runner.rendered import Problem
-from runner.report import json, style, text, yaml
+from runner.report import handover, json, style, text, yaml
 from runner.report.views import BuildView, Scope
 from runner.state import Record
 from runner.store import Store
@@ -195,6 +196,26 @@ def rolled_back(chosen: Options, to: str, *, live: bool) -> Run:
         commit = world.repository.ensure(target.commit)
         back = replace(chosen, revision=commit, allow_older=True, rollback=target.replaced)
         return pipeline.reconcile(back, world)
+
+
+def adopted(chosen: Options, origins: Sequence[str], output: str, *, write: bool) -> tuple[str, int]:
+    """What is taken over from others, and the exit code: what is left alone is no success."""
+    wanted = frozenset(Origin(each) for each in origins) or frozenset(Origin)
+    with clients(chosen, sys.stderr, with_cluster=True) as world:
+        told = pipeline.taken_over(chosen, world, wanted, write=write)
+    code = int(ExitCode.GUARD if told.refused else ExitCode.DONE)
+    return json.dump(handover.adopt_facts(told, code)) if output == "json" else handover.adopt(told), code
+
+
+def released(chosen: Options, output: str, *, resume: bool, write: bool) -> tuple[str, int]:
+    """What is given back to Flux, and the exit code."""
+    from runner.assembly import reach
+    from runner.clients.clock import SystemClock
+
+    with reach(chosen) as (cluster, observer):
+        told = release.run(chosen, cluster, observer, SystemClock(), resume=resume, write=write)
+    code = int(ExitCode.DONE)
+    return json.dump(handover.release_facts(told, code)) if output == "json" else handover.release(told), code
 
 
 def leaf(unit: Unit, record: Record | None = None) -> Leaf:

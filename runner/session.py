@@ -108,6 +108,11 @@ class Session:
         return (self._writer or self.store).records
 
     @property
+    def stored(self) -> Mapping[str, Record]:
+        """The records as the cluster has them, without what was taken over from Flux since."""
+        return (self._writer or self.store).stored
+
+    @property
     def wrote(self) -> bool:
         return self._writer is not None
 
@@ -219,7 +224,7 @@ class Session:
 
     def write(self, record: Record) -> None:
         """Store a record; one that says nothing new is not written, and takes no lock."""
-        known = self.records.get(record.kustomization)
+        known = self.stored.get(record.kustomization)
         if known is not None and replace(known, fence=0) == replace(record, fence=0):
             return
         self.begin()
