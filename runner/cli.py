@@ -174,8 +174,16 @@ def reconcile(**given: Any) -> int:  # noqa: ANN401 -- click gives what the deco
 @_cluster
 @_output("text", "json", "yaml")
 @click.option("--dry-run", is_flag=True, help="Show what would happen; write nothing.")
+@click.option(
+    "--substitute-precedence",
+    type=click.Choice(["inline", "from"]),
+    default="inline",
+    show_default=True,
+    help="Which counts when substitute and substituteFrom set one name.",
+)
 @click.option("--prune-limit", default="10,20%", show_default=True, help="More deletions are held back.")
 @click.option("--approve", multiple=True, metavar="DIGEST", help="Let through what a guard held back.")
+@click.option("--install-flux", is_flag=True, help="Apply Flux's own installation, but for its reconciler.")
 @click.option("--max-parallel", type=click.IntRange(1, 1000), default=16, show_default=True, help="At once.")
 @click.option("--lock-timeout", default="10m", show_default=True, help="How long to wait for another run.")
 @click.option("--lease-duration", default="30s", hidden=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from runner import inventory, mirror
@@ -64,6 +66,12 @@ def test_a_failed_health_check_is_no_news_for_taking_longer():
     one = mirror.status(live(), ended(Reason.HEALTH, "health check failed: late", checked=1.0), 1000.0)
     assert mirror.patch(live(one), ended(Reason.HEALTH, "health check failed: late", checked=2.0), 2.0) == {}
     assert kinds(one)[-1] == ("Healthy", "False", "HealthCheckFailed")
+
+
+def test_a_passed_health_check_is_no_news_for_taking_longer():
+    left = mirror.status(live(), replace(DONE, checked=1.0), 1000.0)
+    assert mirror.patch(live(left), replace(DONE, checked=2.5), 2000.0) == {}
+    assert left["conditions"][-1]["message"] == "Health check passed in 1s"
 
 
 def test_success_takes_what_went_before_away():
