@@ -93,9 +93,15 @@ def clients(
 @contextmanager
 def connection(options: Options) -> Iterator[Cluster]:
     """The cluster alone, for commands that only look."""
-    with ExitStack() as stack:
-        cluster, _ = _Connection(options, Stop(sys.stderr), stack)()
+    with reach(options) as (cluster, _):
         yield cluster
+
+
+@contextmanager
+def reach(options: Options) -> Iterator[tuple[Cluster, Observer]]:
+    """The cluster, for commands that need no repository."""
+    with ExitStack() as stack:
+        yield _Connection(options, Stop(sys.stderr), stack)()
 
 
 @dataclass(slots=True)

@@ -193,6 +193,92 @@ def reconcile(**given: Any) -> int:  # noqa: ANN401 -- click gives what the deco
     return code
 
 
+@commands.command(short_help="Go back to a revision that the cluster has on record.")
+@click.argument("name", required=False, default="", metavar="[NAMESPACE/NAME]")
+@click.option("--to", default="", metavar="REVISION", help="Default: the last one that went well before.")
+@click.option("--repo", type=click.Path(path_type=Path), default=Path(), help="The Git checkout.")
+@click.option("--entry", required=True, help="Directory that the cluster starts from.")
+@click.option("--root", default=ROOT, show_default=True, help="The root Kustomization.")
+@click.option("-n", "--namespace", default="", help="Namespace of a NAME without one.")
+@_cluster
+@_output("text", "json", "yaml")
+@click.option("--dry-run", is_flag=True, help="Show what would happen; write nothing.")
+@click.option(
+    "--substitute-precedence",
+    type=click.Choice(["inline", "from"]),
+    default="inline",
+    show_default=True,
+    help="Which counts when substitute and substituteFrom set one name.",
+)
+@click.option("--prune-limit", default="10,20%", show_default=True, help="More deletions are held back.")
+@click.option("--approve", multiple=True, metavar="DIGEST", help="Let through what a guard held back.")
+@click.option("--install-flux", is_flag=True, help="Apply Flux's own installation, but for its reconciler.")
+@click.option("--max-parallel", type=click.IntRange(1, 1000), default=16, show_default=True, help="At once.")
+@click.option("--lock-timeout", default="10m", show_default=True, help="How long to wait for another run.")
+@click.option("--lease-duration", default="30s", hidden=True)
+def rollback(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
+    """Apply one Kustomization, or all of them, as an earlier revision has them. The next deploy undoes it."""
+    from runner.commands import exit_code, options, rolled_back
+    from runner.report import json, text, yaml
+
+    output, name, to = (given.pop(each) for each in ("output", "name", "to"))
+    names = (name,) if name else ()
+    own = given.pop("namespace") or given["root"].partition("/")[0]
+    if name and "/" not in name:
+        names = (f"{own}/{name}",)
+    chosen = options(names=names, namespace="", all_namespaces=False, **given)
+    result = rolled_back(chosen, to, live=sys.stderr.isatty())
+    code = exit_code(result)
+    views = {"json": lambda: json.reconcile(result, code), "yaml": lambda: yaml.reconcile(result, code)}
+    _print(views.get(output, lambda: text.reconcile(result))())
+    return code
+
+
+@commands.command(short_help="Take over what Flux, kubectl or Helm deployed.")
+@click.argument("names", nargs=-1, metavar="[NAMESPACE/NAME]...")
+@_common
+@_cluster
+@_output("text", "json")
+@click.option(
+    "--from",
+    "origins",
+    type=click.Choice(["flux", "kubectl", "helm"]),
+    multiple=True,
+    help="Whose; default: everybody's.",
+)
+@click.option("--write", is_flag=True, help="Do it; else it is only shown.")
+@click.option("--takeover", is_flag=True, help="Take over what another entry or repository deploys.")
+@click.option("--lock-timeout", default="10m", show_default=True, help="How long to wait for another run.")
+@click.option("--lease-duration", default="30s", hidden=True)
+def adopt(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
+    """Take over what is live, wanted and made by others: its metadata, and our record of it; no spec."""
+    from runner import commands as do
+
+    output, origins, write = (given.pop(name) for name in ("output", "origins", "write"))
+    result, code = do.adopted(do.options(**given), origins, output, write=write)
+    _print(result)
+    return code
+
+
+@commands.command(short_help="Give an entry back to Flux.")
+@click.option("--root", default=ROOT, show_default=True, help="The root Kustomization.")
+@_cluster
+@_output("text", "json")
+@click.option("--resume", is_flag=True, help="Set spec.suspend to false where Git does not suspend.")
+@click.option("--write", is_flag=True, help="Do it; else it is only shown.")
+@click.option("--lock-timeout", default="10m", show_default=True, help="How long to wait for another run.")
+@click.option("--lease-duration", default="30s", hidden=True)
+def release(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
+    """Leave Flux's status complete, and delete what kustodian keeps in the cluster."""
+    from runner import commands as do
+
+    output, resume, write = (given.pop(name) for name in ("output", "resume", "write"))
+    chosen = do.options(names=(), namespace="", all_namespaces=False, **given)
+    result, code = do.released(chosen, output, resume=resume, write=write)
+    _print(result)
+    return code
+
+
 @commands.command(short_help="Render Kustomizations; no cluster is asked.")
 @click.argument("names", nargs=-1, metavar="[NAMESPACE/NAME]...")
 @_common

@@ -10,16 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runner import desired, discover, redact
+from runner import desired, discover, pipeline, redact, release, rollback
 from runner.assembly import clients
 from runner.discover.duration import seconds
 from runner.errors import ExitCode, UsageError
 from runner.fleet import Fleet, Provenance, Unit
-from runner.model import Leaf, ResourceRef, Run, State
+from runner.handover import Origin
+from runner.model import Leaf, Past, ResourceRef, Run, State
 from runner.options import ROOT, Dependents, Options, Precedence, PruneLimit, PruneOrder
 from runner.render.explain import provenance
 from runner.rendered import Problem
-from runner.report import json, style, text, yaml
+from runner.report import handover, json, style, text, yaml
 from runner.report.views import BuildView, Scope
 from runner.state import Record
 from runner.store import Store
@@ -194,6 +195,36 @@ def get(chosen: Options, output: str) -> tuple[str, int]:
             return text.get(leaves, SystemClock().now()), int(ExitCode.DONE)
 
 
+def rolled_back(chosen: Options, to: str, *, live: bool) -> Run:
+    """Deploy a revision that the cluster has on record, by the way of every deploy."""
+    with clients(chosen, sys.stderr, with_cluster=True, live=live) as world:
+        records = Store(world.reachable()).load()
+        target = rollback.choose(records, chosen.root, next(iter(chosen.names), ""), to)
+        commit = world.repository.ensure(target.commit)
+        back = replace(chosen, revision=commit, allow_older=True, rollback=target.replaced)
+        return pipeline.reconcile(back, world)
+
+
+def adopted(chosen: Options, origins: Sequence[str], output: str, *, write: bool) -> tuple[str, int]:
+    """What is taken over from others, and the exit code: what is left alone is no success."""
+    wanted = frozenset(Origin(each) for each in origins) or frozenset(Origin)
+    with clients(chosen, sys.stderr, with_cluster=True) as world:
+        told = pipeline.taken_over(chosen, world, wanted, write=write)
+    code = int(ExitCode.GUARD if told.refused else ExitCode.DONE)
+    return json.dump(handover.adopt_facts(told, code)) if output == "json" else handover.adopt(told), code
+
+
+def released(chosen: Options, output: str, *, resume: bool, write: bool) -> tuple[str, int]:
+    """What is given back to Flux, and the exit code."""
+    from runner.assembly import reach
+    from runner.clients.clock import SystemClock
+
+    with reach(chosen) as (cluster, observer):
+        told = release.run(chosen, cluster, observer, SystemClock(), resume=resume, write=write)
+    code = int(ExitCode.DONE)
+    return json.dump(handover.release_facts(told, code)) if output == "json" else handover.release(told), code
+
+
 def leaf(unit: Unit, record: Record | None = None) -> Leaf:
     """One Kustomization as views show it."""
     k = unit.kustomization
@@ -230,10 +261,27 @@ def _recorded(record: Record) -> Leaf:
         recorded_message=record.message or _message(record),
         revision=last.revision if last else "",
         changed_at=last.at if last else None,
+        history=tuple(
+            Past(s.revision, s.state, s.at - s.seconds if s.seconds else None, s.at, s.digest, s.replaced)
+            for s in record.history
+        ),
+        deployments=_deployments(record),
+    )
+
+
+def _deployments(record: Record) -> tuple[Past, ...]:
+    now = record.deployment
+    known = [now] if now is not None and not now.done else []
+    return tuple(
+        Past(d.revision, State.READY if d.done else None, d.started_at, d.ended_at, replaced=d.replaced)
+        for d in (*known, *record.deployed)
     )
 
 
 def _message(record: Record) -> str:
+    if record.state is State.READY and record.history and record.history[0].replaced:
+        back, undone = (style.revision(r) for r in (record.history[0].revision, record.history[0].replaced))
+        return f"Rolled back to {back} from {undone}"
     if record.state is State.READY:
         return f"Applied revision: {style.revision(record.history[0].revision)}" if record.history else ""
     return "a run began and has not ended" if record.state is None else ""

@@ -20,6 +20,8 @@ from runner.sources import Checkout
 from runner.world import World
 
 _VALUES_HINT = "it holds what the cluster would answer: ConfigMaps and Secrets, each with its namespace."
+TRAILER = "Kustodian-Approve"
+_DIGEST = re.compile(r"[0-9a-f]{8,128}")
 SHORT = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{32,}\b")  # a commit's digits, as many as people write
 
 
@@ -66,6 +68,7 @@ class Desired:
     commit: str
     stand_ins: Mapping[ResourceRef, Manifest] = field(default_factory=dict, repr=False)
     recall: Recall | None = None
+    approved: tuple[str, ...] = ()  # by the commit itself; the options have them too
     _asked: dict[VariableSource, Manifest | NotRead | None] = field(default_factory=dict)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
@@ -165,7 +168,15 @@ def at(options: Options, clients: Clients, recall: Recall | None = None, tree: s
             f"entry {options.entry} is no directory of {artifact.revision}",
             hint="name the directory that a cluster starts from, such as clusters/production.",
         )
-    return Desired(options, clients, checkout, root, artifact, commit, stand_ins, recall)
+    approved = () if options.worktree else approvals(clients.repository.trailers(commit, TRAILER))
+    chosen = replace(options, approve=options.approve | frozenset(approved))
+    return Desired(chosen, clients, checkout, root, artifact, commit, stand_ins, recall, approved)
+
+
+def approvals(values: Sequence[str]) -> tuple[str, ...]:
+    """The digests that a commit's trailers approve; several may be in one."""
+    given = [digest for value in values for digest in re.split(r"[\s,]+", value)]
+    return tuple(dict.fromkeys(digest for digest in given if _DIGEST.fullmatch(digest)))
 
 
 def _entry(text: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from runner import gate, inventory, redact, removal
 from runner.errors import LockError, RunnerError
 from runner.graph import Edge, Need
+from runner.mirror import Ending, Reason
 from runner.model import Outcome, State
 from runner.ports import Phase, Progress
 from runner.schedule import Schedule
@@ -61,11 +62,26 @@ def run(session: Session, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
         late = {id_: _prune_late(session, o) for id_, o in late.items()}
     gone = tuple(_take_away(session, record) for record in _gone(session, late))
     _settle_moves(session)
+    _tell_blocked(session, late.values())
     ended = (*late.values(), *gone)
     done = all(o.ok for o in ended) and not session.options.names and not session.options.namespace
     if done or session.wrote:
         session.deployed(done=done)
     return ended
+
+
+def _tell_blocked(session: Session, outcomes: Iterable[Outcome]) -> None:
+    """Flux's status says of which dependency a Kustomization waits; it knows of no other reason to wait."""
+    for outcome in outcomes:
+        unit = session.units.get(outcome.kustomization)
+        if unit is None or outcome.state is not State.BLOCKED:
+            continue
+        missing = [id_ for id_ in unit.kustomization.depends_on if id_ in outcome.waited_for]
+        if missing:
+            why = session.publish(
+                unit.id, Ending(Reason.DEPENDENCY, f"dependency '{missing[0]}' is not ready")
+            )
+            session.warnings.extend([why] if why else [])
 
 
 def _gone(session: Session, outcomes: Mapping[str, Outcome]) -> list[Record]:
@@ -110,7 +126,7 @@ def _prune_late(session: Session, outcome: Outcome) -> Outcome:
     try:
         removed = removal.remove(session, record, stale, unit.kustomization.timeout)
         session.held_back(removed.held)
-        session.write(replace(record, inventory=removed.inventory))
+        session.shrink(record, removed.inventory)
     except (LockError, Moved):
         raise
     except RunnerError as exc:
@@ -128,4 +144,4 @@ def _settle_moves(session: Session) -> None:
             continue
         moved = [ref for ref in record.inventory if session.recorded_by_another(ref, id_)]
         if moved:
-            session.write(replace(record, inventory=inventory.without(record.inventory, moved)))
+            session.shrink(record, inventory.without(record.inventory, moved))

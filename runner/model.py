@@ -330,6 +330,18 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """One line of what the cluster has on record of earlier runs."""
+
+    revision: str
+    state: State | None  # None: it has not ended
+    started_at: float | None = None  # seconds since the epoch
+    ended_at: float | None = None
+    digest: str = ""  # of what was rendered; "" for an entry as a whole
+    replaced: str = ""  # the revision that a rollback took back; "" when it was none
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """One Kustomization as `tree` and `get` show it: desired state, and what the cluster recorded."""
 
@@ -345,3 +357,5 @@ class Leaf:
     recorded_message: str = ""
     revision: str = ""  # the one of the last change on record
     changed_at: float | None = None  # seconds since the epoch
+    history: tuple[Past, ...] = ()  # newest first
+    deployments: tuple[Past, ...] = ()  # of the whole entry, newest first; the root's

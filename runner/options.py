@@ -71,6 +71,7 @@ class Options:
     takeover: bool = False
     allow_older: bool = False
     install_flux: bool = False
+    rollback: str = ""  # the revision that this run takes back; "" when it is no rollback
     prune_limit: PruneLimit = field(default_factory=PruneLimit)
     approve: frozenset[str] = frozenset()  # digests of what guards held back
     max_parallel: int = 16  # Kustomizations at work at once; waiting for health is not work

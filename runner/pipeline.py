@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner import attempts, desired, finish, gate, planned, planning, preview
+from runner import adopt, attempts, desired, finish, gate, planned, planning, preview
 from runner.desired import Clients, Desired
 from runner.errors import Interrupted, TimeUp
+from runner.handover import Adopting, Origin
 from runner.model import Run
 from runner.options import Options
 from runner.schedule import Schedule
@@ -34,6 +35,21 @@ def reconcile(options: Options, clients: Clients) -> Run:
                 return preview.run(session) if options.dry_run else _deploy(session, source)
             except Moved:
                 continue  # somebody else wrote while we waited: everything is read again, under the lock
+    finally:
+        lock.release()
+
+
+def taken_over(options: Options, clients: Clients, origins: frozenset[Origin], *, write: bool) -> Adopting:
+    """Take over what others run until now; without `write`, say what that would be. Raises RunnerError."""
+    source = desired.at(replace(options, dry_run=not write), clients)
+    cluster = clients.reachable()
+    lock = planning.lock(source)
+    try:
+        while True:
+            try:
+                return adopt.run(planning.session(source, cluster, lock), origins, write=write)
+            except Moved:
+                continue
     finally:
         lock.release()
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from runner import admission, extent, plan, prune, removal
-from runner.desired import Desired
+from runner.desired import SHORT, TRAILER, Desired
 from runner.errors import UsageError
 from runner.evidence import Evidence
+from runner.exchange import Exchange, same_path
 from runner.fleet import Fleet, Unit
 from runner.inventory import Entry
 from runner.model import Held, Manifest, ResourceRef
@@ -46,8 +47,11 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
     store = Store(cluster)
     store.load()
     _admit(source, store, cluster)
+    exchange = Exchange.read(cluster)
+    _same_path(source, store, exchange)
+    fleet = _fleet(source, cluster, _ours(source, store.records))
+    _import(source, store, exchange, fleet)
     ours = _ours(source, store.records)
-    fleet = _fleet(source, cluster, ours)
     root = fleet.units[fleet.root].kustomization
     origin = _object(fleet, root.source.ref)
     admission.right_branch(options.ref, options.branches, origin, options.default_branch)
@@ -72,7 +76,8 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
             virtual=plan.virtual_kinds(everything, cluster), install_flux=options.install_flux
         ),
         evidence=Evidence(cluster, clients.clock),
-        before_first_write=lambda again: _admit(source, again, cluster),
+        exchange=exchange,
+        before_first_write=lambda again: _again(source, again, cluster, exchange, fleet),
         units=dict(fleet.units),
         outside=admission.outside(cluster, _foreign(store.records, ours), [*fleet.units, *ours]),
     )
@@ -85,7 +90,7 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
     made.gone = _gone(made, ours)
     made.dependents = extent.of_dependents(made)
     made.held_prunes = _held(made, ours)
-    made.warnings.extend([*source.artifact.warnings, *_left_alone(made, ours)])
+    made.warnings.extend([*source.artifact.warnings, *_left_alone(made, ours), *_told(source)])
     return made
 
 
@@ -114,6 +119,27 @@ def _admit(source: Desired, store: Store, cluster: Cluster) -> None:
         repository.is_ancestor,
         allow_older=options.allow_older,
     )
+
+
+def _same_path(source: Desired, store: Store, exchange: Exchange) -> None:
+    root = source.options.root
+    entry = source.root.path.removeprefix("./")
+    server = exchange.cluster.server
+    record = store.records.get(root)
+    same_path(exchange.live.get(root), record, server, entry, takeover=source.options.takeover)
+
+
+def _again(source: Desired, store: Store, cluster: Cluster, exchange: Exchange, fleet: Fleet) -> None:
+    _admit(source, store, cluster)
+    _import(source, store, exchange, fleet)
+
+
+def _import(source: Desired, store: Store, exchange: Exchange, fleet: Fleet) -> None:
+    """Take over what Flux did since we last looked."""
+    parents = {unit.id: unit.parent for unit in fleet}
+    entry = source.root.path.removeprefix("./")
+    mine = exchange.imports(store.records, parents, source.clients.repository.identity, entry)
+    store.imported(mine)
 
 
 def _ours(source: Desired, records: Mapping[str, Record]) -> dict[str, Record]:
@@ -240,6 +266,19 @@ def _deletes(record: Record) -> bool:
     except UsageError:
         return False
     return k.deletes and not k.suspend
+
+
+def _told(source: Desired) -> Iterable[str]:
+    """What people should know of the run as a whole."""
+    for digest in source.approved:
+        yield f"{TRAILER} of commit {source.commit[:8]} lets through what a guard held back as {digest}"
+    if source.options.rollback:
+        what = ", ".join(sorted(source.options.names)) or "everything"
+        back, undone = (SHORT.sub(r"\1", r) for r in (source.revision, source.options.rollback))
+        yield (
+            f"{what} goes back from {undone} to {back}: the next deploy of the branch, by a push or a "
+            "schedule, undoes it unless the change is reverted in Git too"
+        )
 
 
 def _left_alone(made: Session, ours: Mapping[str, Record]) -> Iterable[str]:

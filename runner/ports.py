@@ -120,6 +120,14 @@ class Cluster(Protocol):
     def patch(self, ref: ResourceRef, operations: Sequence[Mapping[str, object]]) -> Manifest:
         """A JSON patch (RFC 6902)."""
 
+    def patch_status(
+        self, ref: ResourceRef, status: Mapping[str, object], *, manager: str, version: str
+    ) -> None:
+        """A JSON merge patch (RFC 7386) of `.status` through its subresource, as `manager`.
+
+        Raises Refused with reason Conflict when the object is not at this `resourceVersion`.
+        """
+
     def create(self, manifest: Manifest) -> Manifest:
         """POST; Refused with reason AlreadyExists when the name is taken."""
 
@@ -248,6 +256,9 @@ class Repository(Protocol):
 
     def parents(self, commit: str) -> tuple[str, ...]:
         """The parents of a commit, those that this clone lacks included."""
+
+    def trailers(self, commit: str, name: str) -> tuple[str, ...]:
+        """The values of a trailer (`Name: value`) at the end of a commit's message."""
 
     def merged(self, base: str, head: str) -> str:
         """The tree that merging `head` onto `base` would give. Raises UsageError when they conflict."""

@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
-from runner import discover, graph, lock, state
-from runner.errors import Interrupted, LockLost, RunnerError
+from runner import apply, discover, graph, lock, mirror, state
+from runner.errors import ClusterError, Interrupted, LockLost, RunnerError
 from runner.evidence import Evidence
+from runner.exchange import Exchange
 from runner.fleet import Fleet, Produced, Unit
 from runner.graph import Node
+from runner.inventory import Inventory
 from runner.lock import LockOptions
+from runner.mirror import Ending
 from runner.model import Held, Manifest, Outcome, ResourceRef, Run
 from runner.options import Dependents, Options
 from runner.plan import Ground
@@ -76,6 +79,7 @@ class Session:
     store: Store
     ground: Ground
     evidence: Evidence
+    exchange: Exchange
     held_prunes: Mapping[str, tuple[Held, ...]] = field(default_factory=dict)
     before_first_write: Callable[[Store], None] = lambda _: None  # raises when the run is superseded
     owners: dict[ResourceRef, str] = field(default_factory=dict)  # who wants an object
@@ -107,6 +111,11 @@ class Session:
     @property
     def records(self) -> Mapping[str, Record]:
         return (self._writer or self.store).records
+
+    @property
+    def stored(self) -> Mapping[str, Record]:
+        """The records as the cluster has them, without what was taken over from Flux since."""
+        return (self._writer or self.store).stored
 
     @property
     def wrote(self) -> bool:
@@ -224,7 +233,7 @@ class Session:
 
     def write(self, record: Record) -> None:
         """Store a record; one that says nothing new is not written, and takes no lock."""
-        known = self.records.get(record.kustomization)
+        known = self.stored.get(record.kustomization)
         if known is not None and replace(known, fence=0) == replace(record, fence=0):
             return
         self.begin()
@@ -232,6 +241,26 @@ class Session:
             raise LockLost("the lock was given back")
         self._ensure_namespace(record.kustomization.partition("/")[0])
         self._writer.write(replace(record, fence=self.lock.held.fence))
+
+    def publish(self, id_: str, ending: Ending) -> str:
+        """Tell Flux's status how a Kustomization ended; why that could not be done, "" when it could."""
+        now = self.world.clock.now()
+        try:
+            self.exchange.tell(id_, lambda live: mirror.patch(live, ending, now), self.begin)
+        except ClusterError as exc:
+            return exc.message
+        return ""
+
+    def shrink(self, record: Record, owned: Inventory) -> None:
+        """Store a smaller inventory, in Flux's status first: what is gone from both is forgotten."""
+        seen = record.seen
+        owned = {ref: owned[ref] for ref in reversed(apply.deletion_order(owned))}
+        try:
+            if self.exchange.tell(record.kustomization, lambda live: mirror.listed(live, owned), self.begin):
+                seen = mirror.fingerprint(owned)
+        except ClusterError as exc:
+            self.warnings.append(exc.message)
+        self.write(replace(record, inventory=owned, seen=seen))
 
     def forget(self, kustomization: str) -> None:
         self.begin()
@@ -283,10 +312,18 @@ class Session:
             done,
         ):
             return
+        if self.options.rollback and self.options.names:
+            return  # a part goes back; what the entry as a whole is at stays true
         same = known is not None and known.commit == self.commit and not known.done
-        started = known.started_at if known is not None and same else self.world.clock.now()
-        deployment = Deployment(self.revision, self.commit, done, started)
-        self.write(replace(root, repository=self.repository, entry=self.entry, deployment=deployment))
+        now = round(self.world.clock.now(), 3)
+        started = known.started_at if known is not None and same else now
+        ended = now if done else None
+        made = Deployment(self.revision, self.commit, done, started, ended, self.options.rollback)
+        deployed = root.deployed
+        if done:
+            deployed = (made, *(d for d in deployed if d.commit != self.commit))[: state.HISTORY]
+        whose = replace(root, repository=self.repository, entry=self.entry)
+        self.write(replace(whose, deployment=made, deployed=deployed))
 
     def _open(self) -> None:
         self._ensure_namespace(self.fleet.root.partition("/")[0])

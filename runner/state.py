@@ -41,6 +41,8 @@ class Deployment:
     commit: str
     done: bool  # False from before the first write until everything is ready
     started_at: float  # seconds since the epoch
+    ended_at: float | None = None
+    replaced: str = ""  # the revision that a rollback took back; "" when it was none
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,9 @@ class Snapshot:
     digest: str
     revision: str
     state: State
-    at: float  # seconds since the epoch
+    at: float  # seconds since the epoch; when it had ended
+    seconds: float = 0.0  # that it took
+    replaced: str = ""  # the revision that a rollback took back; "" when it was none
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class Record:
     history: tuple[Snapshot, ...] = ()
     deployment: Deployment | None = None
     fence: int = 0  # which holder of the lock wrote this; later holders have higher numbers
+    deployed: tuple[Deployment, ...] = ()  # the last ones that were done; with the root only
+    seen: str = ""  # fingerprint of the inventory in Flux's status, as we left it or took it over
 
 
 def config_map_ref(kustomization: str) -> ResourceRef:
@@ -153,17 +159,43 @@ def _plain(record: Record) -> dict[str, Any]:
         "state": record.state,
         "message": record.message,
         "history": [
-            {"digest": s.digest, "revision": s.revision, "state": s.state, "at": s.at} for s in record.history
+            {
+                "digest": s.digest,
+                "revision": s.revision,
+                "state": s.state,
+                "at": s.at,
+                "seconds": s.seconds,
+                "replaced": s.replaced,
+            }
+            for s in record.history
         ],
-        "deployment": deployment
-        and {
-            "revision": deployment.revision,
-            "commit": deployment.commit,
-            "done": deployment.done,
-            "startedAt": deployment.started_at,
-        },
+        "deployment": deployment and _plain_deployment(deployment),
         "fence": record.fence,
+        **({"deployed": [_plain_deployment(each) for each in record.deployed]} if record.deployed else {}),
+        **({"seen": record.seen} if record.seen else {}),
     }
+
+
+def _plain_deployment(deployment: Deployment) -> dict[str, Any]:
+    return {
+        "revision": deployment.revision,
+        "commit": deployment.commit,
+        "done": deployment.done,
+        "startedAt": deployment.started_at,
+        "endedAt": deployment.ended_at,
+        "replaced": deployment.replaced,
+    }
+
+
+def _deployment(plain: Mapping[str, Any]) -> Deployment:
+    return Deployment(
+        plain["revision"],
+        plain["commit"],
+        plain["done"],
+        plain["startedAt"],
+        plain.get("endedAt"),
+        plain.get("replaced", ""),
+    )
 
 
 def _plain_entry(entry: Entry) -> dict[str, str]:
@@ -203,11 +235,18 @@ def _record(plain: Mapping[str, Any]) -> Record:
         state=plain["state"] and State(plain["state"]),
         message=plain["message"],
         history=tuple(
-            Snapshot(s["digest"], s["revision"], State(s["state"]), s["at"]) for s in plain["history"]
+            Snapshot(
+                s["digest"],
+                s["revision"],
+                State(s["state"]),
+                s["at"],
+                s.get("seconds", 0.0),
+                s.get("replaced", ""),
+            )
+            for s in plain["history"]
         ),
-        deployment=deployment
-        and Deployment(
-            deployment["revision"], deployment["commit"], deployment["done"], deployment["startedAt"]
-        ),
+        deployment=deployment and _deployment(deployment),
+        deployed=tuple(_deployment(each) for each in plain.get("deployed", ())),
+        seen=plain.get("seen", ""),
         fence=plain["fence"],
     )

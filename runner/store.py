@@ -31,12 +31,13 @@ class Store:
 
     cluster: Cluster
     records: dict[str, Record] = field(default_factory=dict)
+    stored: dict[str, Record] = field(default_factory=dict)  # as the cluster has them
     _versions: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def load(self) -> Mapping[str, Record]:
         """Read every record of the cluster. Raises GuardError for one that cannot be read."""
-        self.records, self._versions = {}, {}
+        self.records, self.stored, self._versions = {}, {}, {}
         for config_map in self.cluster.list("", "ConfigMap", selector=state.SELECTOR).items:
             self._remember(state.decode(config_map), config_map)
         return self.records
@@ -46,12 +47,16 @@ class Store:
         return {
             id_: self._versions[id_]
             for id_, record in self.records.items()
-            if (record.repository, record.entry) == (repository, entry)
+            if id_ in self._versions and (record.repository, record.entry) == (repository, entry)
         }
+
+    def imported(self, records: Mapping[str, Record]) -> None:
+        """Go on from these instead of what was read; the cluster has them once they are written."""
+        self.records.update(records)
 
     def through(self, cluster: Cluster) -> Store:
         """The same records, written through another (fenced) client."""
-        return Store(cluster, dict(self.records), dict(self._versions))
+        return Store(cluster, dict(self.records), dict(self.stored), dict(self._versions))
 
     def write(self, record: Record) -> None:
         """Create or replace a record; one that would be the same is not written.
@@ -60,7 +65,7 @@ class Store:
             LockLost: a later holder of the lock has written this record.
             GuardError: the record is too large.
         """
-        if self.records.get(record.kustomization) == record:
+        if self.stored.get(record.kustomization) == record:
             return
         config_map = state.encode(record)
         for _ in range(_ATTEMPTS):
@@ -85,6 +90,7 @@ class Store:
             self.cluster.delete(ref, uid=live["metadata"]["uid"])
         with self._lock:
             self.records.pop(kustomization, None)
+            self.stored.pop(kustomization, None)
             self._versions.pop(kustomization, None)
 
     def ensure_namespace(self, name: str) -> bool:
@@ -142,4 +148,5 @@ class Store:
     def _remember(self, record: Record, config_map: Manifest) -> None:
         with self._lock:
             self.records[record.kustomization] = record
+            self.stored[record.kustomization] = record
             self._versions[record.kustomization] = config_map["metadata"]["resourceVersion"]

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from runner import apply, checking, discover, extent, health, impact, inventory, plan, proven, redact, removal
+from runner import (
+    apply,
+    checking,
+    discover,
+    extent,
+    health,
+    impact,
+    inventory,
+    mirror,
+    plan,
+    proven,
+    redact,
+    removal,
+)
 from runner.errors import LockError, RunnerError
-from runner.fleet import Unit
-from runner.inventory import Entry
+from runner.fleet import Unit, Variables
+from runner.inventory import Entry, Inventory
+from runner.mirror import Ending, Reason
 from runner.model import (
     FLUX,
     Action,
@@ -34,6 +49,7 @@ from runner.waiting import nodes
 STAGE_TIMEOUT = 60.0  # seconds; Flux's fixed limit for definitions and classes
 _MOST_NAMED = 3
 _PLAN_AGAIN = "plan again, and have the new plan looked at."
+_NO_ARTIFACT = {"missing_path", "source"}
 _ENDS_THE_RUN = (LockError, Moved)
 
 
@@ -60,6 +76,8 @@ class Reconciliation:
     applied_at: float | None = None
     hopeless: bool = False  # another attempt could not end otherwise
     ready_at: float | None = None
+    reason: Reason = Reason.BUILD  # what Flux's status says if it ends here
+    checked: float | None = None  # seconds that health was waited for
 
     def run(self) -> Outcome:
         """Reconcile; what goes wrong with this Kustomization alone is its outcome.
@@ -74,15 +92,20 @@ class Reconciliation:
             if self._is_verified_only():
                 self.entries |= self.session.fresh(self.unit).inventory
             else:
+                self.reason = Reason.APPLY
                 self._apply()
             self.applied_at = self.session.world.clock.now()
             self.turn.applied()
             if self.session.options.prune_order is PruneOrder.BEFORE_HEALTH:
+                self.reason = Reason.PRUNE
                 self._prune()
+            self.reason = Reason.HEALTH
             self._health()
             self._tell(Phase.READY)
             if self.session.options.prune_order is PruneOrder.AFTER_HEALTH:
+                self.reason = Reason.PRUNE
                 self._prune()
+            self.reason = Reason.SUCCEEDED
             self._record(State.READY, "")
         except _ENDS_THE_RUN:
             raise
@@ -113,6 +136,7 @@ class Reconciliation:
     def _render(self) -> None:
         """Make sure of the final rendering: what only the cluster knows is asked again, now."""
         if why := self.session.refused.get(self.unit.id):
+            self.reason = Reason.DEPENDENCY
             raise Failed(why, hint="check the name and the namespace under spec.dependsOn.")
         rendering = self.unit.rendering
         if rendering is None or rendering.variables.live or not rendering.variables.known:
@@ -122,6 +146,8 @@ class Reconciliation:
                 rendering = self.renderer.render(self.unit.kustomization, variables, final=True)
                 self._rendered(replace(self.unit, rendering=rendering))
         if not rendering.ok:
+            if any(problem.code in _NO_ARTIFACT for problem in rendering.problems):
+                self.reason = Reason.ARTIFACT
             failed = (
                 discover.placed(self.unit, self.session.units.get(self.unit.parent)).rendering or rendering
             )
@@ -205,6 +231,7 @@ class Reconciliation:
         cluster = self.session.begin()
         sent = apply.send([a.manifest for a in todo], cluster, self.session.world.pool, self.session.stopped)
         self.session.evidence.wrote(s.ref for s in sent)
+        self.session.exchange.wrote(s.ref for s in sent)
         taken = {s.ref: s for s in sent if not s.error}
         for a in todo:
             if a.ref in taken:
@@ -244,8 +271,11 @@ class Reconciliation:
         refs = self._judged()
         if refs:
             self._tell(Phase.CHECKING)
+        began = self.session.world.clock.monotonic()
         with self.turn.resting():
             verdict = self._wait(refs, self.unit.kustomization.timeout)
+            if refs:
+                self.checked = self.session.world.clock.monotonic() - began
             if verdict.ok:
                 self.ready_at = self.session.world.clock.now()
                 self.turn.ready()
@@ -320,7 +350,13 @@ class Reconciliation:
         digest, shown = digests(self.session.key, self.unit)
         owned = self.entries if state is State.READY else inventory.union(before.inventory, self.entries)
         owned = inventory.of([*owned.values(), *self._moving(before)])
-        snapshot = Snapshot(digest, self.session.revision, state, round(self.session.world.clock.now(), 3))
+        owned = {ref: owned[ref] for ref in reversed(apply.deletion_order(owned))}
+        now = round(self.session.world.clock.now(), 3)
+        spent, undone = round(now - self.started_at, 3), self.session.options.rollback
+        snapshot = Snapshot(digest, self.session.revision, state, now, spent, undone)
+        seen = before.seen
+        if self._publish(message, owned, digest):
+            seen = mirror.fingerprint(owned)
         last = before.history[0] if before.history else None
         same = last is not None and (last.digest, last.state) == (digest, state)
         made = replace(
@@ -331,11 +367,38 @@ class Reconciliation:
             shown_digest=shown,
             state=state,
             message=message,
+            seen=seen,
             history=before.history if same else (snapshot, *before.history)[:HISTORY],
         )
         if inventory.alike(before.inventory, owned) and replace(made, inventory=before.inventory) == before:
             return
         self.session.write(made)
+
+    def _publish(self, message: str, owned: Inventory, digest: str) -> bool:
+        """Tell Flux's status, where there is one; whether its inventory is ours."""
+        if self.unit.id not in self.session.exchange:
+            return False
+        ending = Ending(
+            self.reason,
+            message,
+            revision=self._revision(),
+            digest=f"sha256:{hashlib.sha256(digest.encode()).hexdigest()}",  # may be public
+            owned=owned,
+            timeout=self.unit.kustomization.timeout,
+            seconds=self.session.world.clock.now() - self.started_at,
+            checked=self.checked,
+        )
+        why = self.session.publish(self.unit.id, ending)
+        self.warnings += [why] if why else []
+        return not why
+
+    def _revision(self) -> str:
+        """Of the artifact that this Kustomization is built from; "" when there is none."""
+        variables = self.unit.rendering.variables if self.unit.rendering else Variables()
+        try:
+            return self.renderer.artifact(self.unit.kustomization, variables.sources).revision
+        except RunnerError:
+            return ""
 
     def _moving(self, before: Record) -> list[Entry]:
         """Objects that another Kustomization wants now stay ours until it has written them down."""
@@ -353,9 +416,13 @@ class Reconciliation:
             message = (
                 f"{'the time of the run was up' if self.session.overdue() else 'interrupted'}: {message}"
             )
-        elif self.session.wrote or self._says_something_new(message):
+        else:
             try:
-                self._record(State.FAILED, message)
+                if self.session.wrote or self._says_something_new(message):
+                    self._record(State.FAILED, message)
+                else:
+                    owned = self.session.fresh(self.unit).inventory
+                    self._publish(message, owned, digests(self.session.key, self.unit)[0])
             except _ENDS_THE_RUN:
                 raise
             except RunnerError as unrecorded:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner.model import Change, Finding, Health, Held, Leaf, Outcome, ResourceRef, Run
+from runner.model import Change, Finding, Health, Held, Leaf, Outcome, Past, ResourceRef, Run
 from runner.rendered import Problem
 from runner.report import views
 from runner.report.style import moment
@@ -110,9 +110,24 @@ def get(scope: Scope, leaves: Sequence[Leaf], exit_code: int) -> Document:
                 "changedAt": _moment(leaf.changed_at),
                 "objects": [ref(each) for each in sorted(leaf.objects, key=views.by_kind)],
                 "problems": list(leaf.problems),
+                "history": [_past(each) for each in leaf.history],
+                "deployments": [_past(each) for each in leaf.deployments],
             }
             for leaf in leaves
         ],
+    }
+
+
+def _past(past: Past) -> Document:
+    known = past.started_at is not None and past.ended_at is not None
+    return {
+        "revision": past.revision,
+        "digest": past.digest or None,
+        "state": None if past.state is None else str(past.state),
+        "startedAt": _moment(past.started_at),
+        "endedAt": _moment(past.ended_at),
+        "seconds": round((past.ended_at or 0) - (past.started_at or 0), 3) if known else None,
+        "replaced": past.replaced or None,
     }
 
 

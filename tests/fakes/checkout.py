@@ -90,6 +90,9 @@ class FakeRepository:
     def parents(self, commit: str) -> tuple[str, ...]:
         return tuple(older for (older, newer), known in self.ancestors.items() if known and newer == commit)
 
+    def trailers(self, commit: str, name: str) -> tuple[str, ...]:
+        return ()
+
     def merged(self, base: str, head: str) -> str:
         return head
 

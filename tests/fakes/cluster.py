@@ -149,6 +149,11 @@ class FakeCluster:
     def patch(self, ref: ResourceRef, operations: Sequence[Mapping[str, object]]) -> Manifest:
         raise AssertionError(f"{ref}: this fake takes no JSON patch, but was sent {operations}")
 
+    def patch_status(
+        self, ref: ResourceRef, status: Mapping[str, object], *, manager: str, version: str
+    ) -> None:
+        raise AssertionError(f"{ref}: this fake has no status subresource, but {manager} sent {status}")
+
     def create(self, manifest: Manifest) -> Manifest:
         ref = ResourceRef.of(manifest)
         with self._mutex:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 
@@ -17,6 +19,7 @@ from runner.errors import GuardError, LockError, LockLost
 from runner.inventory import Entry
 from runner.lock import LockOptions
 from runner.model import ResourceRef, State
+from runner.proof import Proof
 from runner.state import Deployment, Record, Snapshot
 from runner.store import Store
 from tests.cluster import ControlPlane, wait_until
@@ -217,3 +220,33 @@ def test_a_record_that_is_damaged_stops_the_run(fresh_control_plane: Callable[..
         cluster.patch(ref, [{"op": "replace", "path": "/binaryData", "value": {state.KEY: "bm90IGd6aXA="}}])
         with pytest.raises(GuardError, match="ConfigMap/default/kustodian-fleet cannot be read"):
             Store(cluster).load()
+
+
+def test_the_largest_record_is_far_below_what_the_server_takes(cluster: KubernetesCluster, namespace: str):
+    """Ten thousand objects with the longest things that we keep of each: uid and proof."""
+    proof = "0123456789abcdef0123456789abcdef"
+    owned = inventory.of(
+        Entry(
+            ResourceRef(namespace, f"application-{n}", "apps", "Deployment", "v1"),
+            str(uuid.uuid4()),
+            Proof(proof, hashlib.sha256(str(n).encode()).hexdigest()[:16], "2026-01-01T00:00:00Z"),
+        )
+        for n in range(10_000)
+    )
+    written = record(namespace, inventory=owned, seen="0123456789abcdef")
+    assert len(state.encode(written)["binaryData"][state.KEY]) < 1_048_576 * 3 // 4
+    Store(cluster).write(written)
+    assert read(cluster, namespace) == written
+
+
+def test_a_thousand_records_are_read_by_few_lists(cluster: KubernetesCluster, namespace: str):
+    writer = Store(cluster)
+    with ThreadPoolExecutor(16) as pool:
+        made = [replace(record(namespace), kustomization=f"{namespace}/app-{n}") for n in range(1_000)]
+        list(pool.map(writer.write, made))
+    before = dict(cluster.requests)
+    found = Store(cluster).load()
+    sent = {verb: n - before.get(verb, 0) for verb, n in cluster.requests.items() if n != before.get(verb, 0)}
+    assert len([id_ for id_ in found if id_.startswith(f"{namespace}/")]) == 1_000
+    assert sent.keys() == {"LIST"}
+    assert sent["LIST"] <= 3, "chunks of one list"

@@ -78,6 +78,7 @@ ENTRIES = st.builds(
 )
 STATES = st.sampled_from(State)
 TIMES = st.floats(0, 4e9)
+DEPLOYMENTS = st.builds(Deployment, TEXTS, TEXTS, st.booleans(), TIMES, st.none() | TIMES, TEXTS)
 RECORDS = st.builds(
     Record,
     NAMES.map("ns/{}".format),
@@ -90,9 +91,11 @@ RECORDS = st.builds(
     TEXTS,
     st.none() | STATES,
     TEXTS,
-    st.lists(st.builds(Snapshot, TEXTS, TEXTS, STATES, TIMES), max_size=HISTORY).map(tuple),
-    st.none() | st.builds(Deployment, TEXTS, TEXTS, st.booleans(), TIMES),
+    st.lists(st.builds(Snapshot, TEXTS, TEXTS, STATES, TIMES, TIMES, TEXTS), max_size=HISTORY).map(tuple),
+    st.none() | DEPLOYMENTS,
     st.integers(0, 2**31),
+    st.lists(DEPLOYMENTS, max_size=HISTORY).map(tuple),
+    TEXTS,
 )
 
 

@@ -151,6 +151,10 @@ class GitCheckout:
         """The parents of a commit, those that this clone lacks included."""
         return history.parents(self._git, self.resolve(commit))
 
+    def trailers(self, commit: str, name: str) -> tuple[str, ...]:
+        """The values of a trailer (`Name: value`) at the end of a commit's message."""
+        return history.trailers(self._git, self.resolve(commit), name)
+
     def merged(self, base: str, head: str) -> str:
         """The tree that merging `head` onto `base` would give. Raises UsageError when they conflict."""
         onto, commit = self.resolve(base), self.resolve(head)

@@ -18,6 +18,13 @@ def parents(git: GitCommand, commit: str) -> tuple[str, ...]:
     return tuple(line[7:].decode() for line in head.splitlines() if line.startswith(b"parent "))
 
 
+def trailers(git: GitCommand, commit: str, name: str) -> tuple[str, ...]:
+    """What the last paragraph of a commit's message says under a name; see `git interpret-trailers`."""
+    form = f"--format=%(trailers:key={name},valueonly,unfold)"
+    text = git.output("show", "--no-patch", form, commit).decode(errors="replace")
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
 def merge_base(git: GitCommand, one: str, other: str) -> str:
     """A commit that both contain, as new as can be; "" when none is found."""
     answer = git.run("merge-base", one, other)

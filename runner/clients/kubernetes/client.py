@@ -22,6 +22,7 @@ from runner.ports import Api, Applied, Listing, WatchEvent
 APPLY_PATCH = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 LOG_BYTES = 65_536
+MERGE_PATCH = "application/merge-patch+json"
 
 
 class KubernetesCluster:
@@ -174,6 +175,14 @@ class KubernetesCluster:
         path = self._existing(ref, what)
         body = orjson.dumps([dict(operation) for operation in operations])
         return self._write(Request("PATCH", path, "PATCH", {}, body, JSON_PATCH), what, private)
+
+    def patch_status(
+        self, ref: ResourceRef, status: Mapping[str, object], *, manager: str, version: str
+    ) -> None:
+        what = f"{ref} status patch failed"
+        path = f"{self._existing(ref, what)}/status"
+        body = orjson.dumps({"metadata": {"resourceVersion": version}, "status": dict(status)})
+        self._write(Request("PATCH", path, "PATCH", {"fieldManager": manager}, body, MERGE_PATCH), what)
 
     def create(self, manifest: Manifest) -> Manifest:
         ref = ResourceRef.of(manifest)
