@@ -107,6 +107,14 @@ class PostBuild:
 
 
 @dataclass(frozen=True, slots=True)
+class IgnoreRule:
+    """One entry of `spec.ignore`: JSON pointers, and which objects they are for."""
+
+    paths: tuple[str, ...]
+    target: Mapping[str, str] = field(default_factory=dict)  # as it is written; without any, all objects
+
+
+@dataclass(frozen=True, slots=True)
 class Kustomization:
     """A Flux `Kustomization`: its identity, what of its spec we act on, and the object itself."""
 
@@ -119,6 +127,8 @@ class Kustomization:
     prune: bool = False
     wait: bool = False
     suspend: bool = False
+    force: bool = False
+    ignore: tuple[IgnoreRule, ...] = ()
     interval: float = 600.0  # seconds
     timeout: float = 600.0  # seconds
     deletion_policy: DeletionPolicy = DeletionPolicy.MIRROR_PRUNE

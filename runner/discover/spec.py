@@ -11,6 +11,7 @@ from runner.errors import UsageError
 from runner.model import (
     FLUX,
     DeletionPolicy,
+    IgnoreRule,
     Kustomization,
     Manifest,
     PostBuild,
@@ -58,6 +59,8 @@ def parse(manifest: Manifest) -> Kustomization:
         prune=spec["prune"],
         wait=spec.get("wait", False),
         suspend=spec.get("suspend", False),
+        force=spec.get("force", False),
+        ignore=tuple(_ignore(each) for each in spec.get("ignore", ())),
         interval=interval,
         timeout=seconds(spec["timeout"])
         if "timeout" in spec  # as written: Flux never waits for less than half a minute
@@ -97,6 +100,11 @@ def root(id_: str, entry: str) -> Kustomization:
 
 def _source(where: Mapping[str, Any], namespace: str) -> SourceRef:
     return SourceRef(where["kind"], where.get("namespace") or namespace, where["name"])
+
+
+def _ignore(item: Mapping[str, Any]) -> IgnoreRule:
+    target = item.get("target") or {}
+    return IgnoreRule(tuple(item["paths"]), {name: text for name, text in target.items() if text})
 
 
 def _health_check(item: Mapping[str, Any]) -> ResourceRef:
