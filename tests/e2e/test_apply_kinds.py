@@ -21,11 +21,16 @@ def test_unknown_fields_of_built_in_kinds_are_dropped_with_a_warning_each_time(w
     container = web["spec"]["template"]["spec"]["containers"][0]
     container |= {"imagePullpolicy": "Always", "ports": [{"containerPort": 80, "protocl": "TCP"}]}
     app = {**config_map(world, "app"), "dat": {"a": "b"}, "daat": {}}
+    world.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": world.namespace}})
     commit(world, web, app)
+    planned = world.run("plan", "-o", "json")
+    assert planned.code == 0, planned.stderr
+    foreseen = [text for text in planned.json["warnings"] if "dropped" in text]
     first = world.reconcile()
     assert first.changes("app") == {"Deployment/web": "created", "ConfigMap/app": "created"}
     told = [text for text in first.of("app")["warnings"] if "dropped" in text]
     assert len(told) == 2, "one for each object"
+    assert sorted(foreseen) == sorted(told), "a plan says so too"
     by_kind = {text.partition("/")[0]: text for text in told}
     for field in (".spec.replicaz", 'containers[name="app"].imagePullpolicy', "protocl"):
         assert field in by_kind["Deployment"]

@@ -190,6 +190,16 @@ def test_drift(changes, expected):
     assert drifted(LIVE, {**LIVE, **changes}) == expected
 
 
+def test_the_metrics_of_an_autoscaler_that_an_old_servers_dry_run_repeats_are_no_drift():
+    one, other = {"type": "Resource", "resource": {"name": "cpu"}}, {"type": "Pods"}
+
+    def scaler(*metrics):
+        return make("HorizontalPodAutoscaler", api_version="autoscaling/v2", spec={"metrics": list(metrics)})
+
+    assert drifted(scaler(one, other), scaler(one, one, other, {"type": ""})) == ""
+    assert drifted(scaler(one, other), scaler(one)) == "spec changed"
+
+
 def test_missing_and_empty_labels_are_the_same():
     assert drifted(make(metadata={"labels": {}}), make(metadata={"annotations": {}})) == ""
 
