@@ -10,7 +10,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from runner.errors import ClusterError
+from runner import cleaning
+from runner.errors import ClusterError, Refused
 from runner.model import Manifest, ResourceRef
 from runner.ports import Cluster
 
@@ -44,6 +45,18 @@ LAST = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]
 _RANK = {kind: i for i, kind in enumerate(FIRST)} | {kind: len(FIRST) + 1 + i for i, kind in enumerate(LAST)}
 
 
+_DEFINITIONS, _CLASSES, _ROLES, _REST = range(4)
+_CLEANINGS = 3  # tries: somebody may write between our reading and our patch
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One object to be applied."""
+
+    manifest: Manifest = field(repr=False)
+    cleans: Manifest | None = field(default=None, repr=False)  # the live object that is cleaned up first
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """How one object was taken."""
@@ -58,12 +71,13 @@ class Sent:
 
 
 def stages(manifests: Iterable[Manifest]) -> tuple[tuple[Manifest, ...], ...]:
-    """Definitions, classes and the rest, each in Flux's order; stages without objects are left out.
+    """Definitions, classes, Roles and the rest, each in Flux's order; stages without objects are left out.
 
-    The first two are waited for before the next is looked at.
+    The first two are waited for before the next is looked at. Roles have a stage of their own because the
+    server resolves the Role that a binding names, even in a dry-run: Flux needs its option for custom stages.
     """
     ordered = sorted(manifests, key=lambda manifest: _order(ResourceRef.of(manifest)))
-    split: tuple[list[Manifest], ...] = ([], [], [])
+    split: tuple[list[Manifest], ...] = ([], [], [], [])
     for manifest in ordered:
         split[_stage(manifest)].append(manifest)
     return tuple(tuple(stage) for stage in split if stage)
@@ -71,7 +85,7 @@ def stages(manifests: Iterable[Manifest]) -> tuple[tuple[Manifest, ...], ...]:
 
 def is_waited_for(stage: Sequence[Manifest]) -> bool:
     """Whether later stages need this one's objects to be ready: it holds definitions or classes."""
-    return any(_stage(manifest) < 2 for manifest in stage)  # noqa: PLR2004 -- the last stage
+    return any(_stage(manifest) in {_DEFINITIONS, _CLASSES} for manifest in stage)
 
 
 def deletion_order(refs: Iterable[ResourceRef]) -> tuple[ResourceRef, ...]:
@@ -80,26 +94,28 @@ def deletion_order(refs: Iterable[ResourceRef]) -> tuple[ResourceRef, ...]:
 
 
 def send(
-    manifests: Sequence[Manifest], cluster: Cluster, pool: Executor, stopped: Callable[[], bool]
+    orders: Sequence[Order], cluster: Cluster, pool: Executor, stopped: Callable[[], bool]
 ) -> tuple[Sent, ...]:
     """Apply a stage's changed objects: those of one rank in parallel, ranks one after the other.
 
     After a failure no further rank is begun. The answer holds what was sent, and only that.
     """
     done: list[Sent] = []
-    for _, rank in groupby(manifests, key=lambda manifest: _order(ResourceRef.of(manifest))[0]):
+    for _, rank in groupby(orders, key=lambda order: _order(ResourceRef.of(order.manifest))[0]):
         if stopped():
             break
-        done += pool.map(lambda manifest: _send(manifest, cluster), list(rank))
+        done += pool.map(lambda order: _send(order, cluster), list(rank))
         if any(sent.error for sent in done):
             break
     return tuple(done)
 
 
-def _send(manifest: Manifest, cluster: Cluster) -> Sent:
-    ref = ResourceRef.of(manifest)
+def _send(order: Order, cluster: Cluster) -> Sent:
+    ref = ResourceRef.of(order.manifest)
     try:
-        applied = cluster.apply(manifest)
+        if order.cleans is not None:
+            _clean(ref, order.cleans, cluster)
+        applied = cluster.apply(order.manifest)
     except ClusterError as exc:
         return Sent(ref, error=exc.message, hint=exc.hint)
     meta = applied.manifest["metadata"]
@@ -107,9 +123,32 @@ def _send(manifest: Manifest, cluster: Cluster) -> Sent:
         ref,
         meta.get("uid", ""),
         meta.get("resourceVersion", ""),
-        warnings=applied.warnings,
+        warnings=tuple(f"{ref}: {text}" for text in applied.warnings),
         live=applied.manifest,
     )
+
+
+def _clean(ref: ResourceRef, live: Manifest, cluster: Cluster) -> None:
+    """Take out what other managers left, of just the version that was looked at; of a newer one, anew."""
+    found: Manifest | None = live
+    for left in reversed(range(_CLEANINGS)):
+        if found is None or not cleaning.needed(found):
+            return
+        try:
+            cluster.patch(ref, cleaning.patch(found))
+        except Refused as exc:
+            now = cluster.get(ref)
+            moved = now is None or now["metadata"]["resourceVersion"] != found["metadata"]["resourceVersion"]
+            if not (left and moved):
+                raise Refused(
+                    f"{ref} metadata.managedFields cleanup failed: {exc.message}",
+                    code=exc.code,
+                    reason=exc.reason,
+                    hint=exc.hint,
+                ) from None
+            found = now
+        else:
+            return
 
 
 def _stage(manifest: Manifest) -> int:
@@ -119,8 +158,10 @@ def _stage(manifest: Manifest) -> int:
         ("", "Namespace"),
         ("rbac.authorization.k8s.io", "ClusterRole"),
     }:
-        return 0
-    return 1 if kind.endswith("Class") else 2
+        return _DEFINITIONS
+    if kind.endswith("Class"):
+        return _CLASSES
+    return _ROLES if (group, kind) == ("rbac.authorization.k8s.io", "Role") else _REST
 
 
 def _order(ref: ResourceRef) -> tuple[tuple[int, str, str], str, str, str]:

@@ -81,15 +81,24 @@ class ClusterError(RunnerError):
     """The API server cannot be reached, or refuses.
 
     `code` is the HTTP status, 0 when there was no answer; `reason` the server's own word for it
-    (`NotFound`, `Conflict`, `Forbidden`, `Invalid` …), "" when it gave none.
+    (`NotFound`, `Conflict`, `Forbidden`, `Invalid` …), "" when it gave none; `fields` are those it names.
     """
 
     exit_code = ExitCode.CLUSTER
 
-    def __init__(self, message: str, *, code: int = 0, reason: str = "", hint: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int = 0,
+        reason: str = "",
+        hint: str = "",
+        fields: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(message, hint=hint)
         self.code = code
         self.reason = reason
+        self.fields = fields
 
 
 class Refused(ClusterError):

@@ -68,6 +68,11 @@ def without(inventory: Inventory, refs: Iterable[ResourceRef]) -> dict[ResourceR
     return {ref: entry for ref, entry in inventory.items() if ref not in gone}
 
 
+def anew(inventory: Inventory, refs: Iterable[ResourceRef]) -> dict[ResourceRef, Entry]:
+    """The same objects, some of which are about to be made anew: nobody knows yet who they will be."""
+    return {**inventory, **{ref: Entry(ref) for ref in refs}}
+
+
 def unproven(inventory: Inventory) -> dict[ResourceRef, Entry]:
     """The same objects, of which nothing is known any more but who they are."""
     return {ref: replace(entry, proof=None) for ref, entry in inventory.items()}

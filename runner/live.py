@@ -36,7 +36,16 @@ def told(session: Session, base: Fleet | None, between: Comparison, foreseen: Fo
         changes=tuple(changes),
         pending=tuple(_pending(session, base)),
         held=(*held, *session.withheld),
+        warnings=tuple(dict.fromkeys([*between.warnings, *_warned(session, foreseen)])),
     )
+
+
+def _warned(session: Session, foreseen: Foreseen) -> Iterator[str]:
+    """What the server says of objects that would be written."""
+    for id_, assessed in sorted(foreseen.assessed.items()):
+        told = [text for a in assessed if a.action.writes for text in a.warnings]
+        secrets = redact.of(session.units[id_]) if told else []
+        yield from (redact.scrub(text, secrets) for text in told)
 
 
 def _one(

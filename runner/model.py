@@ -119,6 +119,14 @@ class HealthCheckExpr:
 
 
 @dataclass(frozen=True, slots=True)
+class IgnoreRule:
+    """One entry of `spec.ignore`: JSON pointers, and which objects they are for."""
+
+    paths: tuple[str, ...]
+    target: Mapping[str, str] = field(default_factory=dict)  # as it is written; without any, all objects
+
+
+@dataclass(frozen=True, slots=True)
 class Kustomization:
     """A Flux `Kustomization`: its identity, what of its spec we act on, and the object itself."""
 
@@ -132,6 +140,8 @@ class Kustomization:
     prune: bool = False
     wait: bool = False
     suspend: bool = False
+    force: bool = False
+    ignore: tuple[IgnoreRule, ...] = ()
     interval: float = 600.0  # seconds
     timeout: float = 600.0  # seconds
     retry_interval: float = 600.0  # seconds between two attempts

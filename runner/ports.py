@@ -128,8 +128,8 @@ class Cluster(Protocol):
         Raises Refused with reason Conflict when the object is not at this `resourceVersion`.
         """
 
-    def create(self, manifest: Manifest) -> Manifest:
-        """POST; Refused with reason AlreadyExists when the name is taken."""
+    def create(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
+        """POST; Refused with reason AlreadyExists when the name is taken, which the server looks at last."""
 
     def replace(self, manifest: Manifest) -> Manifest:
         """PUT; Refused with reason Conflict when `resourceVersion` is not the live one."""

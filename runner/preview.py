@@ -41,6 +41,7 @@ def foresee(session: Session, *, reduced: bool = False) -> Foreseen:
         read_secrets=session.options.read_secrets or not session.options.dry_run,
         namespaces=plan.absent(_unseen_namespaces(session, everything), world.cluster, world.pool),
         kinds=plan.defines(everything),
+        roles=plan.roles(everything),
         reduced=reduced,
     )
     assessed: dict[str, tuple[Assessment, ...]] = {}
@@ -77,7 +78,13 @@ def _outcome(
     cluster, pool = session.world.cluster, session.world.pool
     recorded = session.fresh(unit).inventory
     proofs = proven.of(session, unit, recorded)
-    own = replace(ground, unresolved=unit.rendering.unresolved, proofs=proofs)
+    own = replace(
+        ground,
+        unresolved=unit.rendering.unresolved,
+        proofs=proofs,
+        ignore=unit.kustomization.ignore,
+        force=unit.kustomization.force,
+    )
     scoped = plan.scoped(unit.objects, cluster)
     assessed = [owned_by_another(session, unit.id, a) for a in plan.assess(scoped, cluster, pool, own)]
     found[unit.id] = tuple(assessed)

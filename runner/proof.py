@@ -17,19 +17,12 @@ from typing import Any
 
 import orjson
 
-from runner.model import FIELD_MANAGER, FLUX, Manifest
+from runner import cleaning, ownership
+from runner.model import FIELD_MANAGER, Manifest
 
 BYTES = 12  # of each digest: ten thousand of them have to fit beside their objects
 _PARTS = ("labels", "annotations")
 _COUNTED = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
-_CLEANED = {
-    "annotations": (
-        "kubectl.kubernetes.io/last-applied-configuration",
-        f"{FLUX}/checksum",
-        "fluxcd.io/sync-checksum",
-    ),
-    "labels": ("fluxcd.io/sync-gc-mark",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +54,8 @@ def make(manifest: Manifest, live: Manifest, rules: str, key: bytes = b"") -> Pr
     when that is not known. With a key the digest of what is wanted gives nothing away.
     """
     meta = live["metadata"]
-    own = _own(meta)
-    if not rules or own is None or meta.get("deletionTimestamp") or needs_cleaning(live):
+    own = _own(live)
+    if not rules or own is None or meta.get("deletionTimestamp") or cleaning.needed(live):
         return None
     held = [own, [_chosen(manifest["metadata"], meta, part) for part in _PARTS], rules]
     return Proof(_digest(manifest, key), _digest(held, b""), _moment(manifest, meta))
@@ -73,15 +66,8 @@ def keeps(live: Manifest, merged: Manifest) -> bool:
 
     What we would own only after it, somebody could change without our entry showing it.
     """
-    own = _own(live["metadata"])
-    return own is not None and own == _own(merged["metadata"])
-
-
-def needs_cleaning(live: Manifest) -> bool:
-    """Whether Flux would clean up after another manager, so that fields of that manager go."""
-    meta = live["metadata"]
-    left = any(name in (meta.get(part) or {}) for part, names in _CLEANED.items() for name in names)
-    return left or any(_is_cleaned(entry) for entry in _entries(meta))
+    own = _own(live)
+    return own is not None and own == _own(merged)
 
 
 def digest(parts: Iterable[object]) -> str:
@@ -89,20 +75,11 @@ def digest(parts: Iterable[object]) -> str:
     return _digest(list(parts), b"")
 
 
-def _own(meta: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _own(live: Manifest) -> Mapping[str, Any] | None:
     """Our manager's entry, with its time; None unless there is exactly one."""
-    own = [e for e in _entries(meta) if (e.get("manager"), e.get("operation")) == (FIELD_MANAGER, "Apply")]
+    whose = (FIELD_MANAGER, "Apply")
+    own = [e for e in ownership.entries(live) if (e.get("manager"), e.get("operation")) == whose]
     return own[0] if len(own) == 1 else None
-
-
-def _entries(meta: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Who owns what of the object itself: writes of `status` and `scale` are not cleaned up, and not ours."""
-    return [entry for entry in meta.get("managedFields") or () if not entry.get("subresource")]
-
-
-def _is_cleaned(entry: Mapping[str, Any]) -> bool:
-    manager, updates = str(entry.get("manager")), entry.get("operation") == "Update"
-    return manager.startswith("kubectl") or (updates and manager in {"before-first-apply", FIELD_MANAGER})
 
 
 def _chosen(wanted: Mapping[str, Any], live: Mapping[str, Any], part: str) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Proofs:
             return self.recorded[ref]
         if live is None or merged is None or assessed.action is not Action.UNCHANGED:
             return Entry(ref, uid)
-        owned = proof.keeps(live, merged)
+        owned = assessed.exact and proof.keeps(live, merged)
         return Entry(ref, uid, self.make(assessed.manifest, live) if owned else None)
 
 

@@ -19,6 +19,7 @@ from runner import (
     proven,
     redact,
     removal,
+    replacing,
 )
 from runner.errors import LockError, RunnerError
 from runner.fleet import Unit, Variables
@@ -189,7 +190,8 @@ class Reconciliation:
 
     def _assess(self, stage: tuple[Manifest, ...], proofs: Proofs) -> list[Assessment]:
         """Dry-run a whole stage; when anything in it fails, nothing of it is applied."""
-        world, ground = self.session.world, replace(self.session.ground, proofs=proofs)
+        world, k = self.session.world, self.unit.kustomization
+        ground = replace(self.session.ground, proofs=proofs, ignore=k.ignore, force=k.force)
         assessed = [
             owned_by_another(self.session, self.unit.id, a)
             for a in plan.assess(stage, world.cluster, world.pool, ground)
@@ -229,14 +231,16 @@ class Reconciliation:
 
     def _send(self, todo: list[Assessment], proofs: Proofs) -> None:
         cluster = self.session.begin()
-        sent = apply.send([a.manifest for a in todo], cluster, self.session.world.pool, self.session.stopped)
+        self._make_way(todo)
+        orders = [apply.Order(a.sent, a.live if a.cleans else None) for a in todo]
+        sent = apply.send(orders, cluster, self.session.world.pool, self.session.stopped)
         self.session.evidence.wrote(s.ref for s in sent)
         self.session.exchange.wrote(s.ref for s in sent)
         taken = {s.ref: s for s in sent if not s.error}
         for a in todo:
             if a.ref in taken:
                 self.changes.append(self._as_seen(a))
-                made = proofs.make(a.manifest, taken[a.ref].live)
+                made = proofs.make(a.manifest, taken[a.ref].live) if a.exact else None
                 self.entries[a.ref] = Entry(a.ref, taken[a.ref].uid, made)
                 self.versions[a.ref] = taken[a.ref].version
         self.warnings += [text for s in taken.values() for text in s.warnings]
@@ -244,6 +248,24 @@ class Reconciliation:
             raise Failed("\n".join(s.error for s in failed), hint=failed[0].hint)
         if len(sent) < len(todo):
             self._stop_if_told()
+
+    def _make_way(self, todo: list[Assessment]) -> None:
+        """Delete what cannot be changed; nothing is applied before it is gone.
+
+        Its uid goes from the record first: the new object has to be known as ours although the run is killed.
+        """
+        anew = [a.ref for a in todo if a.recreates]
+        if not anew:
+            return
+        self.entries = inventory.anew(self.entries, anew)
+        before = self.session.fresh(self.unit)
+        self.session.write(replace(before, inventory=inventory.anew(before.inventory, anew)))
+        timeout = self.unit.kustomization.timeout
+        errors = replacing.make_way(self.session, todo, timeout, self.turn.resting)
+        self.session.evidence.wrote(anew)
+        self._stop_if_told()
+        if errors:
+            raise Failed("\n".join(errors), hint="what a finalizer waits for has to be done first.")
 
     def _as_seen(self, a: Assessment) -> Change:
         """What this run did to an object; a namespace that it had to make first is one it created."""

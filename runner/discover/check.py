@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from runner import selector
 from runner.discover import expressions
 from runner.discover.duration import seconds
 from runner.discover.fields import BELOW, Field, Support, Type
@@ -124,6 +125,8 @@ def _whole(field: Field, at: str, value: Mapping[str, Any]) -> Iterator[str]:
     """What the CRD asks of several fields at once."""
     if field.path == "kubeConfig" and (value.get("configMapRef") is None) == (value.get("secretRef") is None):
         yield f"exactly one of {at}.configMapRef or {at}.secretRef must be specified"
+    if field.path == "ignore[].target":
+        yield from (f"{at}.{name}: {wrong}" for name, wrong in selector.problems(value).items())
 
 
 def _shown(value: object) -> str:

@@ -108,7 +108,12 @@ FIELDS = (
         "asked once the dependency has started, and again whenever it gets further; once it has ended, "
         "what is not true is a failure",
     ),
-    Field("force", _BOOLEAN, _NO, "recreating objects is not supported; leave it out, or set it to false"),
+    Field(
+        "force",
+        _BOOLEAN,
+        _DIFFERENT,
+        "only where the server says that a field is immutable, and would take the object anew",
+    ),
     Field(
         "healthCheckExprs",
         _LIST,
@@ -128,12 +133,7 @@ FIELDS = (
     Field("healthChecks[].kind", _STRING, required=True),
     Field("healthChecks[].name", _STRING, required=True),
     Field("healthChecks[].namespace", _STRING),
-    Field(
-        "ignore",
-        _LIST,
-        _NO,
-        "ignore rules are not supported; mark the object with kustomize.toolkit.fluxcd.io/ssa: Merge",
-    ),
+    Field("ignore", _LIST, _YES),
     Field("ignore[]", _OBJECT),
     Field("ignore[].paths", _LIST, required=True),
     Field("ignore[].paths[]", _STRING),

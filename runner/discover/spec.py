@@ -12,6 +12,7 @@ from runner.model import (
     FLUX,
     DeletionPolicy,
     HealthCheckExpr,
+    IgnoreRule,
     Kustomization,
     Manifest,
     PostBuild,
@@ -60,6 +61,8 @@ def parse(manifest: Manifest) -> Kustomization:
         prune=spec["prune"],
         wait=spec.get("wait", False),
         suspend=spec.get("suspend", False),
+        force=spec.get("force", False),
+        ignore=tuple(_ignore(each) for each in spec.get("ignore", ())),
         interval=interval,
         timeout=seconds(spec["timeout"])
         if "timeout" in spec  # as written: Flux never waits for less than half a minute
@@ -101,6 +104,11 @@ def root(id_: str, entry: str) -> Kustomization:
 
 def _source(where: Mapping[str, Any], namespace: str) -> SourceRef:
     return SourceRef(where["kind"], where.get("namespace") or namespace, where["name"])
+
+
+def _ignore(item: Mapping[str, Any]) -> IgnoreRule:
+    target = item.get("target") or {}
+    return IgnoreRule(tuple(item["paths"]), {name: text for name, text in target.items() if text})
 
 
 def _health_check(item: Mapping[str, Any]) -> ResourceRef:

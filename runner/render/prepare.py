@@ -5,13 +5,18 @@ Source: fluxcd/pkg/ssa (SetOwnerLabels, NormalizeUnstructured, SetCommonMetadata
 
 from __future__ import annotations
 
-from base64 import b64encode
+import binascii
+import re
+import ssl
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from runner import redact
 from runner.model import FLUX, Kustomization, Manifest
 
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_BUNDLE = ("spec", "conversion", "webhook", "clientConfig")
 _WORKLOADS = frozenset(
     {("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("apps", "ReplicaSet")}
 )
@@ -21,8 +26,7 @@ def prepare(manifest: Manifest, owner: Kustomization) -> tuple[dict[str, Any], t
     """The object as it is applied, and what there is to say about it; the input is left alone."""
     prepared = {key: value for key, value in manifest.items() if key != "status" or _keeps_status(manifest)}
     meta = dict(manifest["metadata"])
-    if meta.get("creationTimestamp", "") is None:
-        del meta["creationTimestamp"]
+    meta.pop("creationTimestamp", None)
     prepared["metadata"] = meta
     warnings = _own(meta, owner, f"{manifest['kind']}/{meta.get('name')}")
     _normalise(prepared)
@@ -80,6 +84,8 @@ def _normalise(prepared: dict[str, Any]) -> None:
     kind = prepared["kind"]
     if redact.is_secret(prepared):
         _encode_string_data(prepared)
+    elif (group, kind) == ("apiextensions.k8s.io", "CustomResourceDefinition"):
+        _rebuild(prepared, _BUNDLE, _with_certificates)
     elif (group, kind) == ("", "Service"):
         _rebuild(prepared, ("spec",), _with_protocols)
     elif (group, kind) == ("", "Pod"):
@@ -109,6 +115,34 @@ def _rebuild(parent: dict[str, Any], path: tuple[str, ...], change: Any) -> None
         parent = parent[field]
     if isinstance(parent.get(path[-1]), Mapping):
         parent[path[-1]] = change(parent[path[-1]])
+
+
+def _with_certificates(client: Mapping[str, Any]) -> dict[str, Any]:
+    """Without a `caBundle` that holds no certificate: the server refuses what cert-manager is to fill in.
+
+    Source: fluxcd/pkg/ssa, RemoveCABundleFromCRD.
+    """
+    bundle = client.get("caBundle")
+    if not isinstance(bundle, str) or not bundle or _holds_certificate(bundle):
+        return dict(client)
+    return {name: value for name, value in client.items() if name != "caBundle"}
+
+
+def _holds_certificate(bundle: str) -> bool:
+    """Whether any part of a coded bundle is a certificate, as Go's x509 reads them."""
+    try:
+        text = b64decode(re.sub(r"[\r\n]", "", bundle), validate=True).decode("ascii", "replace")
+    except (binascii.Error, ValueError):
+        return False
+    return any(_is_certificate(each) for each in _CERTIFICATE.findall(text))
+
+
+def _is_certificate(text: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
 
 
 def _with_container_protocols(pod: Mapping[str, Any]) -> dict[str, Any]:

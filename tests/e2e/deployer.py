@@ -64,9 +64,11 @@ class Deployer:
         entry = proofs.entry(assessed)
         if assessed.action.writes:
             self.recorded[subject.ref] = replace(entry, proof=None)
-            (sent,) = apply.send([subject.manifest], self.cluster, self.pool, lambda: False)
+            order = apply.Order(assessed.sent, assessed.live if assessed.cleans else None)
+            (sent,) = apply.send([order], self.cluster, self.pool, lambda: False)
             assert not sent.error, sent.error
-            entry = Entry(subject.ref, sent.uid, proofs.make(subject.manifest, sent.live))
+            made = proofs.make(subject.manifest, sent.live) if assessed.exact else None
+            entry = Entry(subject.ref, sent.uid, made)
         if not killed:
             self.recorded[subject.ref] = entry
         return assessed

@@ -154,12 +154,14 @@ class FakeCluster:
     ) -> None:
         raise AssertionError(f"{ref}: this fake has no status subresource, but {manager} sent {status}")
 
-    def create(self, manifest: Manifest) -> Manifest:
+    def create(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
         ref = ResourceRef.of(manifest)
         with self._mutex:
-            self._count("POST", ref)
+            self._count("DRYRUN" if dry_run else "POST", ref)
             if ref in self.objects:
                 raise Refused(f"{ref} already exists", code=CONFLICT, reason="AlreadyExists")
+            if dry_run:
+                return copy.deepcopy(manifest)
             self.writes.append(f"POST {ref}")
             return copy.deepcopy(self._store(ref, manifest))
 

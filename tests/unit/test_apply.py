@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.apply import deletion_order, is_waited_for, send, stages
+from runner import apply
+from runner.apply import Order, deletion_order, is_waited_for, stages
 from runner.errors import Refused
 from runner.model import ResourceRef
 from tests.fakes.cluster import FakeCluster
@@ -32,11 +33,11 @@ CLASSES = [
     ("gateway.networking.k8s.io/v1", "GatewayClass"),
     ("example.com/v1", "BackupClass"),
 ]
+ROLES = [(RBAC, "Role")]
 REST = [
     (RBAC, "ClusterRoleBinding"),
     ("v1", "ResourceQuota"),
     ("v1", "ServiceAccount"),
-    (RBAC, "Role"),
     (RBAC, "RoleBinding"),
     ("v1", "ConfigMap"),
     ("v1", "Secret"),
@@ -68,10 +69,10 @@ def kinds(manifests):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_everything_goes_in_three_stages_and_in_fluxs_order(seed):
-    given_ = [make(*pair) for pair in [*DEFINITIONS, *CLASSES, *REST]]
+def test_everything_goes_in_stages_and_in_fluxs_order(seed):
+    given_ = [make(*pair) for pair in [*DEFINITIONS, *CLASSES, *ROLES, *REST]]
     random.Random(seed).shuffle(given_)  # noqa: S311 -- an order, not a secret
-    assert [kinds(stage) for stage in stages(given_)] == [DEFINITIONS, CLASSES, REST_ORDERED]
+    assert [kinds(stage) for stage in stages(given_)] == [DEFINITIONS, CLASSES, ROLES, REST_ORDERED]
 
 
 def test_objects_of_one_kind_go_by_namespace_and_name():
@@ -148,6 +149,10 @@ def go():
     return False
 
 
+def send(manifests, cluster, pool, stopped):
+    return apply.send([Order(manifest) for manifest in manifests], cluster, pool, stopped)
+
+
 MAPS = [make("v1", "ConfigMap", name) for name in "abc"]
 SERVICE, DEPLOYMENT = make("v1", "Service"), make("apps/v1", "Deployment")
 
@@ -156,7 +161,7 @@ def test_what_is_sent_comes_back_with_uid_version_and_warnings(cluster, pool):
     ref = ResourceRef.of(SERVICE)
     cluster.warnings[ref] = ("deprecated",)
     (sent,) = send([SERVICE], cluster, pool, go)
-    assert (sent.ref, sent.error, sent.warnings) == (ref, "", ("deprecated",))
+    assert (sent.ref, sent.error, sent.warnings) == (ref, "", (f"{ref}: deprecated",))
     assert sent.uid == cluster.get(ref)["metadata"]["uid"]
     assert sent.version == cluster.get(ref)["metadata"]["resourceVersion"]
 

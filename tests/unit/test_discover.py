@@ -206,7 +206,7 @@ def test_one_of_two_parents_is_refused(walk):
 def test_everything_that_is_malformed_comes_in_one_error(walk):
     files = {
         "production": [ks("homeless", namespace=""), ks("typo", pathh="x"), ks("fine")],
-        "fine": [ks("deep", force=True)],
+        "fine": [ks("deep", decryption={"provider": "sops"})],
     }
     with pytest.raises(UsageError) as caught:
         walk(Tree(files))
@@ -214,7 +214,7 @@ def test_everything_that_is_malformed_comes_in_one_error(walk):
     assert len(lines) == 3
     assert "Kustomization /homeless: metadata.namespace is missing" in lines
     assert any("flux-system/typo: spec.pathh is not a field" in line for line in lines)
-    assert any("flux-system/deep: spec.force" in line for line in lines)
+    assert any("flux-system/deep: spec.decryption" in line for line in lines)
 
 
 def test_a_suspended_one_is_not_rendered(walk):

@@ -10,8 +10,9 @@ import yaml
 
 from runner import plan
 from runner.errors import Refused
+from runner.markers import marked
 from runner.model import FLUX, Action, ResourceRef
-from runner.plan import BOOTSTRAP, VIRTUAL, Ground, drifted, marker, scoped, skipped
+from runner.plan import BOOTSTRAP, VIRTUAL, Ground, drifted, scoped, skipped
 from tests.fakes.cluster import FakeCluster
 
 FLUX_LABELS = MappingProxyType({plan.PART_OF: "flux", plan.INSTANCE: "flux-system"})
@@ -146,13 +147,14 @@ def test_a_marked_object_that_is_absent_is(markers, action, assess):
     assert assess(make(metadata=annotated(**markers)))[0].action is action
 
 
-def test_a_marker_is_read_from_labels_and_annotations_in_lower_case():
-    assert marker(make(metadata=annotated(ssa="Merge")), "ssa") == "merge"
-    assert marker(labelled({f"{FLUX}/ssa": "Merge"}), "ssa") == "merge"
-    assert marker(make(), "ssa") == ""
-    assert marker(None, "ssa") == ""
-    both = make(metadata={"labels": {f"{FLUX}/ssa": ""}, **annotated(ssa="Merge")})
-    assert marker(both, "ssa") == "merge"
+def test_a_marker_is_a_label_or_an_annotation_in_whatever_case():
+    assert marked(make(metadata=annotated(ssa="mErge")), "ssa", "Merge")
+    assert marked(labelled({f"{FLUX}/ssa": "merge"}), "ssa", "Merge")
+    assert not marked(make(), "ssa", "Merge")
+    assert not marked(None, "ssa", "Merge")
+    both = make(metadata={"labels": {f"{FLUX}/ssa": "Merge"}, **annotated(ssa="Ignore")})
+    assert marked(both, "ssa", "Merge")
+    assert marked(both, "ssa", "Ignore"), "one of the two is enough, whatever the other says"
 
 
 LIVE = yaml.safe_load("""
@@ -188,6 +190,16 @@ def test_drift(changes, expected):
     assert drifted(LIVE, {**LIVE, **changes}) == expected
 
 
+def test_the_metrics_of_an_autoscaler_that_an_old_servers_dry_run_repeats_are_no_drift():
+    one, other = {"type": "Resource", "resource": {"name": "cpu"}}, {"type": "Pods"}
+
+    def scaler(*metrics):
+        return make("HorizontalPodAutoscaler", api_version="autoscaling/v2", spec={"metrics": list(metrics)})
+
+    assert drifted(scaler(one, other), scaler(one, one, other, {"type": ""})) == ""
+    assert drifted(scaler(one, other), scaler(one)) == "spec changed"
+
+
 def test_missing_and_empty_labels_are_the_same():
     assert drifted(make(metadata={"labels": {}}), make(metadata={"annotations": {}})) == ""
 
@@ -202,7 +214,7 @@ def test_an_object_is_created_configured_or_unchanged_and_nothing_is_written(ass
         ("other", Action.CONFIGURED, "data changed"),
     ]  # fmt: skip
     assert [a.manifest for a in found] == wanted
-    assert found[2].warnings == ("deprecated",)
+    assert found[2].warnings == ("ConfigMap/apps/other: deprecated",)
     assert (found[2].change.ref, found[2].change.action) == (found[2].ref, Action.CONFIGURED)
     assert (cluster.writes, cluster.requests["DRYRUN"]) == ([], 3)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 from types import MappingProxyType
 
@@ -11,6 +12,7 @@ import yaml
 from runner.discover import parse
 from runner.model import FLUX
 from runner.render.prepare import encrypted, prepare
+from tests.cluster import certificates
 
 SPEC = yaml.safe_load("{interval: 10m, prune: true, sourceRef: {kind: GitRepository, name: fleet}}")
 OWN = MappingProxyType({f"{FLUX}/name": "apps", f"{FLUX}/namespace": "flux-system"})
@@ -166,16 +168,50 @@ def test_a_workload_without_containers_is_left_as_it_is(text):
     assert made["spec"] == yaml.safe_load(text)["spec"]
 
 
+@pytest.mark.parametrize("text", ["~", "'2026-03-01T12:00:00Z'"])
+def test_a_creation_timestamp_is_not_sent(text):
+    made, _ = prepared(f"{{kind: ConfigMap, metadata: {{creationTimestamp: {text}}}}}")
+    assert "creationTimestamp" not in made["metadata"]
+
+
+def coded(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.fixture(scope="module")
+def certificate():
+    return certificates.Authority.create().credential.certificate.decode()
+
+
+def bundled(bundle, kind="CustomResourceDefinition", group="apiextensions.k8s.io"):
+    conversion = {"webhook": {"clientConfig": {"caBundle": bundle, "url": "https://x.example"}}}
+    made, _ = prepared(
+        yaml.safe_dump({"apiVersion": f"{group}/v1", "kind": kind, "spec": {"conversion": conversion}})
+    )
+    return made["spec"]["conversion"]["webhook"]["clientConfig"].get("caBundle")
+
+
+def test_a_bundle_with_a_certificate_is_kept(certificate):
+    for text in (certificate, certificate + "\nand more", "before\n" + certificate * 2):
+        assert bundled(coded(text)) == coded(text)
+
+
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    "bundle",
     [
-        pytest.param("~", None, id="an empty creationTimestamp goes"),
-        pytest.param("'2026-03-01T12:00:00Z'", "2026-03-01T12:00:00Z", id="a real one stays"),
+        coded("\n"),
+        coded("no certificate"),
+        coded("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+        "no base64!",
     ],
 )
-def test_timestamps(text, expected):
-    made, _ = prepared(f"{{kind: ConfigMap, metadata: {{creationTimestamp: {text}}}}}")
-    assert made["metadata"].get("creationTimestamp") == expected
+def test_a_bundle_without_a_certificate_is_not_sent(bundle):
+    assert bundled(bundle) is None
+    assert bundled(bundle, "Thing", "x.example") == bundle, "other kinds are as they are"
+
+
+def test_an_empty_bundle_stays():
+    assert bundled("") == ""
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from runner import proof
+from runner import cleaning, proof
 from runner.inventory import Entry, alike, of, unproven
 from runner.model import FIELD_MANAGER, ResourceRef
 from runner.proof import Proof
@@ -105,7 +105,7 @@ NONE = [
     pytest.param(live(entry("kubectl", "Apply")), id="kubectl apply --server-side"),
     pytest.param(live(entry("before-first-apply")), id="what was there before"),
     pytest.param(live(entry(FIELD_MANAGER)), id="an update under our name"),
-    pytest.param(live(annotations={proof._CLEANED["annotations"][0]: ""}), id="last-applied"),  # noqa: SLF001
+    pytest.param(live(annotations={cleaning.ANNOTATIONS[0]: ""}), id="last-applied"),
     pytest.param(live(labels={"fluxcd.io/sync-gc-mark": ""}), id="a label of Flux 1"),
 ]
 

@@ -60,6 +60,8 @@ DEFAULTS = {
     "labels": {},
     "annotations": {},
     "warnings": (),
+    "force": False,
+    "ignore": (),
 }
 
 
@@ -250,8 +252,6 @@ def test_everything_that_is_wrong_comes_in_one_error_that_names_the_object():
         "spec.decryption: SOPS decryption is",
         "spec.decryption.provider is 'gpg',",
         "spec.dependsOn[1].name is missing",
-        "spec.force: recreating objects is",
-        "leave it out, or set it to false",
         "spec.interval: 'x' is",
         "spec.postBuild.substituteFrom[0].name is missing",
         "spec.postBuild.substituteFrom[0].kind is 'Pod',",

@@ -184,11 +184,15 @@ class KubernetesCluster:
         body = orjson.dumps({"metadata": {"resourceVersion": version}, "status": dict(status)})
         self._write(Request("PATCH", path, "PATCH", {"fieldManager": manager}, body, MERGE_PATCH), what)
 
-    def create(self, manifest: Manifest) -> Manifest:
+    def create(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
         ref = ResourceRef.of(manifest)
         path, body = self._target(ref, manifest)
-        request = Request("POST", path.rpartition("/")[0], "POST", {}, body)
-        return self._write(request, f"{ref} create failed", failures.private_values(manifest))
+        place, private = path.rpartition("/")[0], failures.private_values(manifest)
+        if dry_run:
+            what = f"{ref} dry-run of its creation failed"
+            tried = Request("POST", place, "DRYRUN", {"dryRun": "All"}, body)
+            return self._object(self._exchange(tried, what), what, private)
+        return self._write(Request("POST", place, "POST", {}, body), f"{ref} create failed", private)
 
     def replace(self, manifest: Manifest) -> Manifest:
         ref = ResourceRef.of(manifest)

@@ -91,7 +91,13 @@ def refusal(reply: Reply, what: str, *, server: str, private: Sequence[str] = ()
     status = Status.read(reply.body)
     text = shown(status, private) or _spoken(reply.code)
     reason = f" ({status.reason})" if status.reason else ""
-    return Refused(f"{what}{reason}: {text}", code=reply.code, reason=status.reason, hint=_hint(reply.code))
+    return Refused(
+        f"{what}{reason}: {text}",
+        code=reply.code,
+        reason=status.reason,
+        hint=_hint(reply.code),
+        fields=status.fields,
+    )
 
 
 def object_in(body: bytes, what: str) -> dict[str, Any]:
