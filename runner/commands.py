@@ -11,7 +11,7 @@ from typing import Any
 
 from runner import desired, discover, redact
 from runner.assembly import clients
-from runner.discover.duration import seconds
+from runner.durations import seconds
 from runner.errors import ExitCode, UsageError
 from runner.fleet import Fleet, Provenance, Unit
 from runner.model import Leaf, ResourceRef, Run, State

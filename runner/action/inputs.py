@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.commands import parse_prune_limit
-from runner.discover.duration import seconds
+from runner.durations import seconds
 from runner.errors import UsageError
 from runner.options import ROOT, Options, Precedence, PruneLimit
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runner.discover.duration import seconds
 from runner.discover.fields import BELOW, Field, Support, Type
+from runner.durations import seconds
 from runner.model import FLUX, Manifest
 
 SERVED = "v1"
