@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -163,6 +163,65 @@ class Builder(Protocol):
     def encode(self, objects: Sequence[Manifest]) -> str:
         """Objects as a multi-document YAML text."""
 
+    def newest(self, tags: Sequence[str], within: str, matching: str = "", *, chart: bool = False) -> str:
+        """The tag of the newest version in a range, of those that match a pattern; "" when there is none.
+
+        Raises UsageError when the range, or the pattern, is none. A `chart` has `_` where versions have `+`.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """What a source adds to the machine's own authorities, and who it is; all PEM."""
+
+    named: bool = False  # the source names a Secret for them, whatever that holds
+    ca: str = ""
+    certificate: str = field(default="", repr=False)
+    key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyAccess:
+    """A proxy that a source names."""
+
+    address: str = field(repr=False)  # may hold credentials
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OciAccess:
+    """How to reach an OCI repository, and as whom."""
+
+    source: str  # whose it is; for messages
+    url: str  # oci://registry/repository
+    insecure: bool = False
+    docker_configs: tuple[str, ...] | None = field(default=None, repr=False)  # None: the machine's own
+    certificates: Certificates = Certificates()
+    proxy: ProxyAccess | None = None  # None: what the environment says
+    timeout: float = 60.0  # seconds, for each request
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Which layer of an artifact is read: the first, or the first of a media type."""
+
+    media_type: str = ""
+    copied: bool = False  # as it is: what the controller that unpacks it refuses then is refused
+
+
+class Artifacts(Protocol):
+    """OCI registries, as sources of files. Raises SourceError, and UsageError for a wrong URL."""
+
+    def tags(self, access: OciAccess) -> Sequence[str]:
+        """Every tag of a repository."""
+
+    def digest(self, access: OciAccess, tag: str) -> str:
+        """The digest that a tag names; the same for as long as this run lasts."""
+
+    def pull(self, access: OciAccess, digest: str, layer: Layer, target: Path) -> None:
+        """Write the files of an artifact below `target`, an empty directory; everything is verified."""
+
 
 class PathChangeKind(StrEnum):
     """What became of a file between two commits."""
@@ -220,6 +279,9 @@ class Repository(Protocol):
 
     def write(self, files: Mapping[str, Blob], commit: str, target: Path) -> None:
         """Write some regular files of a commit or tree, raw, below `target`."""
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        """A regular file of a commit or tree, raw, or with "" of the work tree; None where there is none."""
 
     def switch(self, target: Path, before: str, after: str) -> Artifact:
         """Turn what `export` wrote of one commit or tree into another, touching only what differs."""

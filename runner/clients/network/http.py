@@ -1,0 +1,365 @@
+"""One HTTP client for every fetch: checked addresses, deadlines, limits, retries, redirects."""
+
+from __future__ import annotations
+
+import queue
+import ssl
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from tempfile import SpooledTemporaryFile
+from typing import IO
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import urllib3
+from urllib3 import exceptions
+
+from runner.clients.network.proxies import Proxy, from_environment
+from runner.clients.network.resolve import Resolver, Unresolved
+from runner.clients.network.retries import AGAIN, Passing, retried, retry_after
+from runner.clients.network.tls import Tls
+from runner.errors import SourceError
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 30.0
+TOTAL_SECONDS = 60.0
+"""For one answer to the last byte, retries and redirects included; Flux's default for a source."""
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MOST_REDIRECTS = 5
+IN_MEMORY = 1 << 20
+PIECE = 1 << 16
+_PORTS = {"http": 80, "https": 443}
+_CREDENTIALS = frozenset({"authorization", "cookie"})
+
+
+class Failure(SourceError):
+    """There is no answer, or none that can be used."""
+
+
+class Refused(Failure):
+    """The server answered, with an error; `code` says which."""
+
+    def __init__(self, message: str, *, code: int, headers: Mapping[str, str]) -> None:
+        super().__init__(message)
+        self.code = code
+        self.headers = headers
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request; `limit` is the largest body, in bytes, that is of use."""
+
+    url: str
+    limit: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    method: str = "GET"
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A successful answer."""
+
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    body: IO[bytes]  # at its start
+    url: str  # after redirects
+
+    def read(self) -> bytes:
+        return self.body.read()
+
+
+@dataclass(slots=True)
+class Http:
+    """Sends requests; any number of threads may."""
+
+    resolver: Resolver
+    tls: Tls = field(default_factory=Tls)
+    proxy: Proxy | None = None  # None: what the environment says
+    total: float = TOTAL_SECONDS
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    _pools: dict[tuple[str, ...], urllib3.HTTPConnectionPool] = field(default_factory=dict)
+    _context: ssl.SSLContext | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def send(self, request: Request) -> Reply:
+        """The answer to a request.
+
+        Raises:
+            Forbidden: the target, or one that it redirects to, may not be reached.
+            Refused: the server says no.
+            Failure, Passing, Unresolved: there was no answer; or too much of one.
+        """
+        deadline = time.monotonic() + self.total
+        return retried(lambda: self._within(request, deadline), deadline, self.cancelled)
+
+    def close(self) -> None:
+        self.cancelled.set()
+        with self._lock:
+            for pool in self._pools.values():
+                pool.close()
+
+    def _within(self, request: Request, deadline: float) -> Reply:
+        """One attempt that ends by the deadline, whatever the server or the resolver does.
+
+        Time-outs of a socket begin anew with each byte, and a look-up has none at all: so the attempt has
+        a thread of its own, which is left to itself when it is late.
+        """
+        done: queue.SimpleQueue[Reply | BaseException] = queue.SimpleQueue()
+        given_up = threading.Event()
+
+        def work() -> None:
+            try:
+                done.put(self._follow(request, deadline, given_up))
+            except BaseException as exc:  # noqa: BLE001 -- raised again by who waits
+                done.put(exc)
+
+        threading.Thread(target=work, daemon=True, name="fetch").start()
+        try:
+            result = done.get(timeout=max(deadline - time.monotonic(), 0.0))
+        except queue.Empty:
+            given_up.set()
+            raise Failure(f"{shown(request.url)} did not answer within {self.total:g} s") from None
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    def _follow(self, request: Request, deadline: float, given_up: threading.Event) -> Reply:
+        for _ in range(MOST_REDIRECTS + 1):
+            response = self._open(request, deadline)
+            try:
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                if response.status in REDIRECTS and "location" in headers:
+                    request = _redirected(request, response.status, headers["location"])
+                    continue
+                _judge(request, response.status, headers)
+                body = self._body(response, request, deadline, given_up)
+                return Reply(response.status, headers, body, request.url)
+            finally:
+                response.drain_conn() if _short(response) else response.close()
+                response.release_conn()
+        raise Failure(f"{shown(request.url)}: more than {MOST_REDIRECTS} redirects")
+
+    def _open(self, request: Request, deadline: float) -> urllib3.BaseHTTPResponse:
+        where = parsed(request.url)
+        port = where.port or _PORTS[where.scheme]
+        host = str(where.hostname)
+        proxy = self.proxy or from_environment(where.scheme, host, port)
+        target = f"{where.path or '/'}?{where.query}" if where.query else where.path or "/"
+        headers = {"User-Agent": "kustodian", "Accept-Encoding": "identity", **request.headers}
+        headers["Host"] = where.netloc.rpartition("@")[2]
+        try:
+            if proxy is not None:
+                return self._proxied(proxy, where, request, deadline, headers)
+            addresses = self.resolver.pinned(host, port).addresses
+        except Unresolved as exc:
+            if exc.again:
+                raise Passing(exc.message) from exc
+            raise
+        for number, address in enumerate(addresses, 1):
+            pool = self._pool(where.scheme, host, address, port)
+            try:
+                return self._urlopen(pool, request, target, headers, deadline)
+            except exceptions.NewConnectionError as exc:
+                if number == len(addresses):
+                    raise Passing(f"{shown(request.url)} cannot be reached: nobody listens there") from exc
+        raise Failure(f"{shown(request.url)} has no address")
+
+    def _proxied(
+        self, proxy: Proxy, where: SplitResult, request: Request, deadline: float, headers: Mapping[str, str]
+    ) -> urllib3.BaseHTTPResponse:
+        """The proxy resolves the name; what this machine knows about it counts all the same."""
+        host, port = str(where.hostname), where.port or _PORTS[where.scheme]
+        with suppress(Unresolved):  # behind a proxy often nobody else resolves outside names
+            self.resolver.pinned(host, port)
+        if not proxy.trusted:
+            parts = urlsplit(proxy.url)
+            self.resolver.pinned(str(parts.hostname), parts.port or _PORTS[parts.scheme])
+        login = f"{proxy.user}:{proxy.password}" if proxy.user or proxy.password else None
+        manager = urllib3.ProxyManager(
+            proxy.url,
+            proxy_headers=urllib3.make_headers(proxy_basic_auth=login) if login else None,
+            ssl_context=self._tls(),
+            proxy_ssl_context=Tls().context() if proxy.url.startswith("https:") else None,
+        )
+        url = where._replace(netloc=where.netloc.rpartition("@")[2], fragment="").geturl()
+        try:
+            return self._urlopen(manager, request, url, headers, deadline)
+        except exceptions.NewConnectionError as exc:
+            raise Passing(f"{shown(request.url)}: the proxy cannot be reached") from exc
+
+    def _pool(self, scheme: str, host: str, address: str, port: int) -> urllib3.HTTPConnectionPool:
+        key = (scheme, host, address, str(port))
+        with self._lock:
+            if key not in self._pools:
+                if scheme == "https":
+                    verify = self.tls.verify
+                    self._pools[key] = urllib3.HTTPSConnectionPool(
+                        address,
+                        port,
+                        maxsize=4,
+                        ssl_context=self._made(),
+                        server_hostname=host,
+                        assert_hostname=host if verify else False,
+                        cert_reqs="CERT_REQUIRED" if verify else "CERT_NONE",
+                    )
+                else:
+                    self._pools[key] = urllib3.HTTPConnectionPool(address, port, maxsize=4)
+            return self._pools[key]
+
+    def _tls(self) -> ssl.SSLContext:
+        with self._lock:
+            return self._made()
+
+    def _made(self) -> ssl.SSLContext:
+        if self._context is None:
+            self._context = self.tls.context()
+            if not self.tls.verify:  # somebody said so; once in the source is enough
+                urllib3.disable_warnings(exceptions.InsecureRequestWarning)
+        return self._context
+
+    def _urlopen(
+        self,
+        pool: urllib3.HTTPConnectionPool | urllib3.PoolManager,
+        request: Request,
+        target: str,
+        headers: Mapping[str, str],
+        deadline: float,
+    ) -> urllib3.BaseHTTPResponse:
+        left = max(deadline - time.monotonic(), 0.05)
+        timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, left), read=min(READ_SECONDS, left))
+        try:
+            return pool.urlopen(
+                request.method,
+                target,
+                body=request.body,
+                headers=headers,
+                timeout=timeout,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        except exceptions.NewConnectionError:
+            raise
+        except exceptions.HTTPError as exc:
+            raise _lost(exc, request.url) from exc
+
+    def _body(
+        self,
+        response: urllib3.BaseHTTPResponse,
+        request: Request,
+        deadline: float,
+        given_up: threading.Event,
+    ) -> IO[bytes]:
+        size, body = 0, SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 -- handed on
+        try:
+            length = response.headers.get("Content-Length", "0")
+            if length.isdecimal() and int(length) > request.limit:
+                raise _too_big(request)
+            while piece := response.read(PIECE, decode_content=False):
+                size += len(piece)
+                if size > request.limit:
+                    raise _too_big(request)
+                if given_up.is_set() or time.monotonic() > deadline:
+                    raise Failure(f"{shown(request.url)} did not answer within {self.total:g} s")
+                body.write(piece)
+        except exceptions.HTTPError as exc:
+            body.close()
+            raise _lost(exc, request.url) from exc
+        except SourceError:
+            body.close()
+            raise
+        body.seek(0)
+        return body
+
+
+def parsed(url: str) -> SplitResult:
+    """The parts of an http or https URL. Raises Failure for any other."""
+    parts = SplitResult("", "", "", "", "")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in _PORTS and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or any(character <= " " or character == "\x7f" for character in url):
+        raise Failure(f"{shown(url)} is no http:// or https:// URL")
+    return parts
+
+
+def shown(url: str) -> str:
+    """A URL as it may be printed: without user, password, query and fragment, which may hold secrets."""
+    try:
+        parts = urlsplit(url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    except ValueError:
+        return "(a URL that cannot be read)"
+
+
+def _redirected(request: Request, status: int, location: str) -> Request:
+    """The request that a redirect asks for; credentials stay with the origin they are for."""
+    url = urljoin(request.url, location)
+    old, new = parsed(request.url), parsed(url)
+    if (old.scheme, new.scheme) == ("https", "http"):
+        raise Failure(f"{shown(request.url)} redirects to {shown(url)}, which is not encrypted")
+    headers = request.headers
+    if _origin(old) != _origin(new):
+        headers = {name: value for name, value in headers.items() if name.lower() not in _CREDENTIALS}
+    moved = replace(request, url=url, headers=headers)
+    if request.method == "POST":
+        if status in {307, 308} and _origin(old) != _origin(new):
+            raise Failure(f"{shown(request.url)} redirects a login to {shown(url)}")
+        if status not in {307, 308}:
+            return replace(moved, method="GET", body=None)
+    return moved
+
+
+def _origin(url: SplitResult) -> tuple[str, str, int]:
+    return url.scheme, str(url.hostname), url.port or _PORTS[url.scheme]
+
+
+def _judge(request: Request, status: int, headers: Mapping[str, str]) -> None:
+    where = shown(request.url)
+    if status in AGAIN:
+        raise Passing(f"{where} answers with HTTP status {status}", after=retry_after(headers, time.time()))
+    if not 200 <= status < 300:  # noqa: PLR2004 -- success
+        raise Refused(f"{where} answers with HTTP status {status}", code=status, headers=headers)
+
+
+def _too_big(request: Request) -> Failure:
+    return Failure(f"{shown(request.url)} answers more than {request.limit:,} bytes")
+
+
+def _short(response: urllib3.BaseHTTPResponse) -> bool:
+    """Whether the rest of an answer is worth reading to keep the connection."""
+    length = response.headers.get("Content-Length", "")
+    return length.isdecimal() and int(length) < PIECE
+
+
+def _lost(error: exceptions.HTTPError, url: str) -> SourceError:
+    cause = error.original_error if isinstance(error, exceptions.ProxyError) else error
+    where = shown(url)
+    match cause:
+        case exceptions.SSLError():
+            hint = "name its authority in SSL_CERT_FILE, or in the source's certSecretRef."
+            return Failure(f"{where} cannot be trusted: {_verdict(cause)}", hint=hint)
+        case exceptions.ConnectTimeoutError():
+            return Passing(f"{where} cannot be reached: no answer to the connection attempt")
+        case exceptions.TimeoutError():
+            return Passing(f"{where} did not answer in time")
+        case exceptions.IncompleteRead():
+            return Passing(f"{where} cut the answer short")
+        case exceptions.LocationParseError() | exceptions.LocationValueError():
+            return Failure(f"{where} is no address")
+        case _ if isinstance(error, exceptions.ProxyError):
+            return Passing(f"{where} cannot be reached: the proxy refuses")
+        case _:
+            return Passing(f"{where} cut the connection")
+
+
+def _verdict(error: BaseException) -> str:
+    """The TLS library's own words."""
+    inner: object = error.args[0] if error.args else error
+    return str(getattr(inner, "verify_message", "")) or "the encrypted connection cannot be made"
