@@ -47,6 +47,7 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
     store.load()
     _admit(source, store, cluster)
     ours = _ours(source, store.records)
+    source.checkout.recorded = _deployed_from(ours.get(options.root))
     fleet = _fleet(source, cluster, ours)
     root = fleet.units[fleet.root].kustomization
     origin = _object(fleet, root.source.ref)
@@ -67,6 +68,7 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
         commit=source.commit,
         entry=source.root.path.removeprefix("./"),
         lock=lock,
+        fetched=source.checkout.fetched,
         store=store,
         ground=plan.Ground(
             virtual=plan.virtual_kinds(everything, cluster), install_flux=options.install_flux
@@ -86,6 +88,11 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
     made.held_prunes = _held(made, ours)
     made.warnings.extend([*source.artifact.warnings, *_left_alone(made, ours)])
     return made
+
+
+def _deployed_from(root: Record | None) -> Mapping[str, str]:
+    """The revisions of other sources that are on record."""
+    return root.deployment.sources if root is not None and root.deployment is not None else {}
 
 
 def _object(fleet: Fleet, ref: ResourceRef) -> Manifest | None:

@@ -13,7 +13,7 @@ from runner.evidence import Evidence
 from runner.fleet import Fleet, Produced, Unit
 from runner.graph import Node
 from runner.lock import LockOptions
-from runner.model import Held, Manifest, Outcome, ResourceRef, Run
+from runner.model import Held, Manifest, Outcome, ResourceRef, Run, SourceRevision
 from runner.options import Options
 from runner.plan import Ground
 from runner.ports import Cluster, Phase, Progress
@@ -75,6 +75,7 @@ class Session:
     store: Store
     ground: Ground
     evidence: Evidence
+    fetched: Mapping[str, str] = field(default_factory=dict)  # revisions of other sources; "": it failed
     held_prunes: Mapping[str, tuple[Held, ...]] = field(default_factory=dict)
     before_first_write: Callable[[Store], None] = lambda _: None  # raises when the run is superseded
     owners: dict[ResourceRef, str] = field(default_factory=dict)  # who wants an object
@@ -125,6 +126,17 @@ class Session:
             unit.kustomization.suspend
             or (unit.rendering is not None and unit.rendering.final and not unit.rendering.dropped)
             for unit in self.units.values()
+        )
+
+    @property
+    def sources(self) -> tuple[SourceRevision, ...]:
+        """What every source that is not the checkout stands for, and what it stood for when last deployed."""
+        root = self.store.records.get(self.fleet.root)
+        known = root.deployment.sources if root is not None and root.deployment is not None else {}
+        return tuple(
+            SourceRevision(source, revision, known.get(source, ""))
+            for source, revision in sorted(dict(self.fetched).items())
+            if revision
         )
 
     def superseded(self) -> bool:
@@ -255,6 +267,7 @@ class Session:
             started_at=self.started_at,
             ended_at=self.world.clock.now(),
             waves=waves,
+            sources=self.sources,
         )
 
     def fresh(self, unit: Unit) -> Record:
@@ -268,16 +281,20 @@ class Session:
         """Note in the root's record how far this revision has come."""
         root = self.records.get(self.fleet.root) or Record(self.fleet.root)
         known = root.deployment
-        if known is not None and (known.commit, known.revision, known.done) == (
-            self.commit,
-            self.revision,
-            done,
-        ):
+        sources = self._deployed_from(known)
+        told = (self.commit, self.revision, done, sources)
+        if known is not None and (known.commit, known.revision, known.done, known.sources) == told:
             return
         same = known is not None and known.commit == self.commit and not known.done
         started = known.started_at if known is not None and same else self.world.clock.now()
-        deployment = Deployment(self.revision, self.commit, done, started)
+        deployment = Deployment(self.revision, self.commit, done, started, sources)
         self.write(replace(root, repository=self.repository, entry=self.entry, deployment=deployment))
+
+    def _deployed_from(self, known: Deployment | None) -> dict[str, str]:
+        """The revisions to record; of a source that could not be fetched the one that is on record."""
+        before = known.sources if known is not None else {}
+        now = {source: revision or before.get(source, "") for source, revision in dict(self.fetched).items()}
+        return {source: revision for source, revision in sorted(now.items()) if revision}
 
     def _open(self) -> None:
         self._ensure_namespace(self.fleet.root.partition("/")[0])

@@ -41,6 +41,7 @@ class Deployment:
     commit: str
     done: bool  # False from before the first write until everything is ready
     started_at: float  # seconds since the epoch
+    sources: Mapping[str, str] = field(default_factory=dict)  # revisions of those from elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,7 @@ def _plain(record: Record) -> dict[str, Any]:
             "commit": deployment.commit,
             "done": deployment.done,
             "startedAt": deployment.started_at,
+            **({"sources": dict(deployment.sources)} if deployment.sources else {}),
         },
         "fence": record.fence,
     }
@@ -207,7 +209,11 @@ def _record(plain: Mapping[str, Any]) -> Record:
         ),
         deployment=deployment
         and Deployment(
-            deployment["revision"], deployment["commit"], deployment["done"], deployment["startedAt"]
+            deployment["revision"],
+            deployment["commit"],
+            deployment["done"],
+            deployment["startedAt"],
+            deployment.get("sources", {}),
         ),
         fence=plain["fence"],
     )

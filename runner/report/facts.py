@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner.model import Change, Health, Held, Leaf, Outcome, ResourceRef, Run
+from runner.model import Change, Health, Held, Leaf, Outcome, ResourceRef, Run, SourceRevision
 from runner.rendered import Problem
 from runner.report import views
 from runner.report.style import moment
@@ -28,6 +28,7 @@ def reconcile(run: Run, exit_code: int) -> Document:
         "waves": [list(wave) for wave in run.waves],
         "kustomizations": [_outcome(outcome) for outcome in run.outcomes],
         "held": [held(each) for each in sorted(run.held, key=lambda each: each.kustomization)],
+        "sources": [source(each) for each in run.sources],
         "warnings": list(run.warnings),
         "requests": requests(run.requests),
     }
@@ -149,6 +150,10 @@ def _outcome(outcome: Outcome) -> Document:
         "diagnosis": [_health(health) for health in outcome.unhealthy],
         "warnings": list(outcome.warnings),
     }
+
+
+def source(each: SourceRevision) -> Document:
+    return {"source": each.source, "revision": each.revision, "recorded": each.recorded or None}
 
 
 def held(each: Held) -> Document:
