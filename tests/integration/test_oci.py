@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import ssl
 import subprocess
 import tarfile
 import threading
@@ -19,7 +20,8 @@ from runner.clients.kept import KeptContent
 from runner.clients.network import Policy
 from runner.clients.oci import OciArtifacts
 from runner.errors import SourceError, UsageError
-from runner.ports import Layer, OciAccess, ProxyAccess
+from runner.ports import Certificates, Layer, OciAccess, ProxyAccess
+from tests.cluster.certificates import Authority
 from tests.fidelity.oracle import found as flux_program
 from tests.registry import Gate, Rule, registry
 from tests.registry.gate import PASSWORD, USER
@@ -482,3 +484,101 @@ def test_runs_at_once_share_it(real, make, tmp_path):
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(run, range(4))) == {"read me\n"}
     assert [path.suffix for path in tmp_path.glob("cache/*/*")] == [""]
+
+
+# --- encrypted connections -------------------------------------------------------------------------------
+
+NAME = "kubernetes.default.svc"  # a name that the certificate has, and 127.0.0.1
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return Authority.create()
+
+
+def serving(authority, tmp_path, *, client=False):
+    """A server's side; its certificate is also for 127.0.0.1."""
+    made = authority.server()
+    pair = tmp_path / "server.pem"
+    pair.write_bytes(made.certificate + b"\n" + made.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair)
+    if client:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cadata=authority.credential.certificate.decode())
+    return context
+
+
+def named(make, **options):
+    """A client for which the name of the certificate is this machine, and a public one."""
+    names = {NAME: "127.0.0.1", "other.test": "127.0.0.1"}
+    return make(private=False, resolver=Outside(Policy(), names), **options)
+
+
+def test_an_encrypted_registry_is_known_by_its_name_not_its_address(real, make, tmp_path, authority):
+    real.push("fleet/web", "1.0.0", FILES)
+    ca = Certificates(named=True, ca=authority.credential.certificate.decode())
+    with Gate.before(real.host, tls=serving(authority, tmp_path)) as gate:
+        host = f"{NAME}:{gate.host.partition(':')[2]}"
+        assert pulled(named(make), access(host, certificates=ca), tmp_path) == FILES
+        assert {headers["host"] for _, headers in gate.seen} == {host}
+        error = refused(named(make), access(host), tmp_path, "cannot be trusted")
+        assert "SSL_CERT_FILE" in error.hint
+        # Flux checks no certificate of an insecure registry without certSecretRef, and does with one.
+        assert pulled(named(make), access(host, insecure=True), tmp_path) == FILES
+        asked = len(gate.seen)
+        other = f"other.test:{gate.host.partition(':')[2]}"
+        refused(named(make), access(other, certificates=ca), tmp_path, "cannot be trusted")
+        assert len(gate.seen) == asked
+
+
+def test_the_machines_own_authorities(real, make, tmp_path, authority, monkeypatch):
+    real.push("fleet/web", "1.0.0", FILES)
+    (tmp_path / "ca.pem").write_bytes(authority.credential.certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    with Gate.before(real.host, tls=serving(authority, tmp_path)) as gate:
+        host = f"{NAME}:{gate.host.partition(':')[2]}"
+        assert pulled(named(make), access(host), tmp_path) == FILES
+
+
+def test_a_client_certificate(real, make, tmp_path, authority):
+    real.push("fleet/web", "1.0.0", FILES)
+    ca = authority.credential.certificate.decode()
+    mine = authority.client("robot")
+    certificates = Certificates(
+        named=True, ca=ca, certificate=mine.certificate.decode(), key=mine.key.decode()
+    )
+    with Gate.before(real.host, tls=serving(authority, tmp_path, client=True)) as gate:
+        host = f"{NAME}:{gate.host.partition(':')[2]}"
+        assert pulled(named(make), access(host, certificates=certificates), tmp_path) == FILES
+        anonymous = Certificates(named=True, ca=ca)
+        refused(named(make), access(host, certificates=anonymous), tmp_path, "cut the connection|trusted")
+    wrong = Certificates(named=True, ca=ca, certificate="no", key=SECRET)
+    refused(named(make), access(NAME, certificates=wrong), tmp_path, "cannot be used")
+
+
+def test_from_encrypted_to_plain_is_no_redirect(real, make, tmp_path, authority):
+    real.push("fleet/web", "1.0.0", FILES)
+    ca = Certificates(named=True, ca=authority.credential.certificate.decode())
+    rule = Rule("/blobs/", 302, {"Location": f"http://{NAME}/x"})
+    with Gate.before(real.host, tls=serving(authority, tmp_path), rules=[rule]) as gate:
+        host = f"{NAME}:{gate.host.partition(':')[2]}"
+        refused(named(make), access(host, certificates=ca), tmp_path, "which is not encrypted")
+
+
+def test_through_a_proxy_of_the_environment(real, make, tmp_path, authority, monkeypatch):
+    """The tunnel goes to the name; whether a literal address may be reached is decided here."""
+    real.push("fleet/web", "1.0.0", FILES)
+    ca = Certificates(named=True, ca=authority.credential.certificate.decode())
+    with (
+        Gate.before(real.host, tls=serving(authority, tmp_path)) as gate,
+        Gate.before(gate.host) as proxy,
+    ):
+        monkeypatch.setenv("https_proxy", f"http://me:{SECRET}@{proxy.host}")
+        assert pulled(make(private=False), access(NAME, certificates=ca), tmp_path) == FILES
+        assert set(proxy.tunnels) == {f"{NAME}:443"}
+        assert all(headers["proxy-authorization"].startswith("Basic ") for _, headers in proxy.seen)
+        refused(make(private=False), access("10.1.2.3"), tmp_path, "it is a private address")
+        assert set(proxy.tunnels) == {f"{NAME}:443"}
+        monkeypatch.setenv("no_proxy", NAME)
+        refused(make(private=False), access(NAME, certificates=ca), tmp_path, "cannot be resolved")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
+import ssl
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -43,6 +45,8 @@ class Gate:
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     tokens: dict[str, int] = field(default_factory=dict)
     asked: list[dict[str, list[str]]] = field(default_factory=list)  # at the token server
+    tls: ssl.SSLContext | None = None
+    tunnels: list[str] = field(default_factory=list)  # what it was asked to connect to, as a proxy
     closing: threading.Event = field(default_factory=threading.Event)
     mutex: threading.Lock = field(default_factory=threading.Lock)
 
@@ -56,6 +60,10 @@ class Gate:
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
+        if gate.tls is not None:
+            server.socket = gate.tls.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
         gate.host = f"127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
@@ -161,8 +169,30 @@ class _Handler(BaseHTTPRequestHandler):
         if cut >= 0:
             self.close_connection = True
 
+    def do_CONNECT(self) -> None:
+        """A tunnel, wherever it is said to lead, to the upstream."""
+        gate = self.owner
+        gate.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        gate.tunnels.append(self.path)
+        host, _, port = gate.upstream.partition(":")
+        with socket.create_connection((host, int(port))) as other:
+            self.send_response(200)
+            self.end_headers()
+            back = threading.Thread(target=_pump, args=(other, self.connection), daemon=True)
+            back.start()
+            _pump(self.connection, other)
+            back.join()
+        self.close_connection = True
+
     def do_POST(self) -> None:
         self.do_GET()
 
     def log_message(self, *_: object) -> None:
         """Tests look at `seen`."""
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
