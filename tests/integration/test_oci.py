@@ -21,6 +21,7 @@ from runner.clients.network import Policy
 from runner.clients.oci import OciArtifacts
 from runner.errors import SourceError, UsageError
 from runner.ports import Certificates, Layer, OciAccess, ProxyAccess
+from tests.cluster import wait_until
 from tests.cluster.certificates import Authority
 from tests.fidelity.oracle import found as flux_program
 from tests.registry import Gate, Rule, registry
@@ -219,6 +220,9 @@ def test_a_credential_helper_runs_in_deploys_only(
         assert not (tmp_path / "asked").exists()
         assert pulled(make(helpers=True), access(gate.host), tmp_path) == FILES
         assert (tmp_path / "asked").read_text() == gate.host
+        both = {**helpers, **json.loads(config(gate.host))}  # what the file itself has, a preview may use
+        (no_login_of_this_machine / "config.json").write_text(json.dumps(both))
+        assert pulled(make(helpers=False), access(gate.host), tmp_path) == FILES
         (no_login_of_this_machine / "config.json").write_text('{"credsStore": "../../bin/sh"}')
         refused(make(helpers=True), access(gate.host), tmp_path, "cannot be a program's name")
 
@@ -279,6 +283,16 @@ def test_headers_without_an_end(real, oci, tmp_path):
         # The scheme is known, so that the one request that drips is the one that is waited for.
         where = access(gate.host, insecure=True, timeout=1.0)
         refused(oci, where, tmp_path, "did not answer|cannot be reached|cut the connection")
+
+
+def test_who_waits_for_an_answer_hears_of_an_interrupt(real, oci):
+    with Gate.before(real.host, rules=[Rule("", drip=True)]) as gate:
+        where = access(gate.host, timeout=3600.0)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(oci.digest, where, "1.0.0")
+            wait_until(lambda: gate.seen, "the registry is asked")
+            oci.cancel()
+            assert isinstance(waiting.exception(timeout=60), SourceError)
 
 
 def test_an_answer_that_is_too_large(real, make, tmp_path):

@@ -26,6 +26,8 @@ CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 TOTAL_SECONDS = 60.0
 """For one answer to the last byte, retries and redirects included; Flux's default for a source."""
+CANCEL_SECONDS = 0.2
+"""How long an interrupt goes unnoticed by who waits for an answer."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
 IN_MEMORY = 1 << 20
@@ -117,14 +119,15 @@ class Http:
                 done.put(exc)
 
         threading.Thread(target=work, daemon=True, name="fetch").start()
-        try:
-            result = done.get(timeout=max(deadline - time.monotonic(), 0.0))
-        except queue.Empty:
-            given_up.set()
-            raise Failure(f"{shown(request.url)} did not answer within {self.total:g} s") from None
-        if isinstance(result, BaseException):
-            raise result
-        return result
+        while not self.cancelled.is_set() and (left := deadline - time.monotonic()) > 0:
+            with suppress(queue.Empty):
+                result = done.get(timeout=min(left, CANCEL_SECONDS))
+                if isinstance(result, BaseException):
+                    raise result
+                return result
+        given_up.set()
+        why = "was cancelled" if self.cancelled.is_set() else f"did not answer within {self.total:g} s"
+        raise Failure(f"{shown(request.url)} {why}")
 
     def _follow(self, request: Request, deadline: float, given_up: threading.Event) -> Reply:
         for _ in range(MOST_REDIRECTS + 1):

@@ -52,9 +52,8 @@ def of_machine(registry: str, *, helpers: bool) -> Login | None:
         config = _loaded(path.read_bytes(), str(path))
     except OSError:
         return None
-    name = _helper(config, registry)
-    if name:
-        return _asked(name, registry) if helpers else None
+    if helpers and (name := _helper(config, registry)):
+        return _asked(name, registry)
     return _of_auths(config, registry, str(path))
 
 
