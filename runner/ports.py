@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from runner.forge import Ancestry, Check, Comment, Pull, Told
 from runner.model import Artifact, Manifest, ResourceRef
+from runner.registries import Layer, OciAccess
 from runner.rendered import ArtifactListing, BuildRequest, Built, ParsedFile
 
 
@@ -168,46 +169,6 @@ class Builder(Protocol):
 
         Raises UsageError when the range, or the pattern, is none. A `chart` has `_` where versions have `+`.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class Certificates:
-    """What a source adds to the machine's own authorities, and who it is; all PEM."""
-
-    named: bool = False  # the source names a Secret for them, whatever that holds
-    ca: str = ""
-    certificate: str = field(default="", repr=False)
-    key: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class ProxyAccess:
-    """A proxy that a source names."""
-
-    address: str = field(repr=False)  # may hold credentials
-    user: str = field(default="", repr=False)
-    password: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class OciAccess:
-    """How to reach an OCI repository, and as whom."""
-
-    source: str  # whose it is; for messages
-    url: str  # oci://registry/repository
-    insecure: bool = False
-    docker_configs: tuple[str, ...] | None = field(default=None, repr=False)  # None: the machine's own
-    certificates: Certificates = Certificates()
-    proxy: ProxyAccess | None = None  # None: what the environment says
-    timeout: float = 60.0  # seconds, for each request
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """Which layer of an artifact is read: the first, or the first of a media type."""
-
-    media_type: str = ""
-    copied: bool = False  # as it is: what the controller that unpacks it refuses then is refused
 
 
 class Artifacts(Protocol):

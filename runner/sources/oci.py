@@ -14,7 +14,8 @@ from typing import Any
 from runner.durations import seconds
 from runner.errors import UsageError
 from runner.model import Manifest, ResourceRef, SourceRef
-from runner.ports import Artifacts, Builder, Certificates, Layer, OciAccess, ProxyAccess
+from runner.ports import Artifacts, Builder
+from runner.registries import Certificates, Layer, OciAccess, ProxyAccess
 
 HONOURED = frozenset(
     {

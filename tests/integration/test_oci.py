@@ -20,7 +20,7 @@ from runner.clients.kept import KeptContent
 from runner.clients.network import Policy
 from runner.clients.oci import OciArtifacts
 from runner.errors import SourceError, UsageError
-from runner.ports import Certificates, Layer, OciAccess, ProxyAccess
+from runner.registries import Certificates, Layer, OciAccess, ProxyAccess
 from tests.cluster import wait_until
 from tests.cluster.certificates import Authority
 from tests.fidelity.oracle import found as flux_program
@@ -300,8 +300,10 @@ def test_an_answer_that_is_too_large(real, make, tmp_path):
     where = access(real.host, "fleet/large")
     refused(make(limits=Limits(bytes=1000)), where, tmp_path, "more than 0 MiB when it is unpacked")
     refused(make(limits=Limits(bytes=10)), where, tmp_path, "layer has .* bytes, more than 10")
-    with Gate.before(real.host, rules=[Rule("/manifests/", 200, {}, b"x" * (5 << 20))]) as gate:
-        refused(make(), access(gate.host), tmp_path, "answers more than 4,194,304 bytes")
+    for unannounced in (False, True):
+        rule = Rule("/manifests/", 200, {}, b"x" * (5 << 20), unannounced=unannounced)
+        with Gate.before(real.host, rules=[rule]) as gate:
+            refused(make(), access(gate.host), tmp_path, "answers more than 4,194,304 bytes")
 
 
 def test_an_artifact_of_300_megabytes(real, oci, tmp_path):

@@ -27,6 +27,7 @@ class Rule:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     cut: int = -1  # the body ends after so many bytes, whatever was announced
+    unannounced: bool = False  # no Content-Length: the body ends with the connection
     reset: bool = False  # no answer at all
     drip: bool = False  # the headers never end
     change: Callable[[bytes], bytes] = bytes  # of the right body
@@ -113,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif rule is not None and rule.drip:
             self._drip()
         elif rule is not None and rule.status:
-            self._answer(rule.status, rule.headers, rule.body, rule.cut)
+            self._answer(rule.status, rule.headers, rule.body, rule.cut, announced=not rule.unannounced)
         elif gate.login and not gate.allowed(given.get("authorization", "")):
             self._challenge()
         else:
@@ -159,9 +160,12 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             upstream.close()
 
-    def _answer(self, status: int, headers: dict[str, str], body: bytes, cut: int = -1) -> None:
+    def _answer(
+        self, status: int, headers: dict[str, str], body: bytes, cut: int = -1, *, announced: bool = True
+    ) -> None:
         self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+        length = {"Content-Length": str(len(body))} if announced else {"Connection": "close"}
+        for name, value in {**length, **headers}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command == "GET":

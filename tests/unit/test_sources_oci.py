@@ -12,7 +12,7 @@ from runner.errors import SourceError, UsageError
 from runner.fleet import Produced
 from runner.model import FLUX, Artifact, ResourceRef, SourceRef
 from runner.origins import origins
-from runner.ports import Certificates, Layer, ProxyAccess
+from runner.registries import Certificates, Layer, ProxyAccess
 from runner.rendered import ArtifactListing
 from runner.sources import Checkout, OciRepositories
 from runner.sources.mapping import Directory, Elsewhere

@@ -8,14 +8,16 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 from typing import IO
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import urllib3
 from urllib3 import exceptions
 
+from runner.clients.network.failures import Refused, lost
+from runner.clients.network.messages import PORTS, Failure, Reply, Request, parsed, redirected, shown
 from runner.clients.network.proxies import Proxy, from_environment
 from runner.clients.network.resolve import Resolver, Unresolved
 from runner.clients.network.retries import AGAIN, Passing, retried, retry_after
@@ -32,45 +34,6 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
 IN_MEMORY = 1 << 20
 PIECE = 1 << 16
-_PORTS = {"http": 80, "https": 443}
-_CREDENTIALS = frozenset({"authorization", "cookie"})
-
-
-class Failure(SourceError):
-    """There is no answer, or none that can be used."""
-
-
-class Refused(Failure):
-    """The server answered, with an error; `code` says which."""
-
-    def __init__(self, message: str, *, code: int, headers: Mapping[str, str]) -> None:
-        super().__init__(message)
-        self.code = code
-        self.headers = headers
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request; `limit` is the largest body, in bytes, that is of use."""
-
-    url: str
-    limit: int
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    method: str = "GET"
-    body: bytes | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A successful answer."""
-
-    status: int
-    headers: Mapping[str, str]  # names in lower case
-    body: IO[bytes]  # at its start
-    url: str  # after redirects
-
-    def read(self) -> bytes:
-        return self.body.read()
 
 
 @dataclass(slots=True)
@@ -135,7 +98,7 @@ class Http:
             try:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 if response.status in REDIRECTS and "location" in headers:
-                    request = _redirected(request, response.status, headers["location"])
+                    request = redirected(request, response.status, headers["location"])
                     continue
                 _judge(request, response.status, headers)
                 body = self._body(response, request, deadline, given_up)
@@ -147,7 +110,7 @@ class Http:
 
     def _open(self, request: Request, deadline: float) -> urllib3.BaseHTTPResponse:
         where = parsed(request.url)
-        port = where.port or _PORTS[where.scheme]
+        port = where.port or PORTS[where.scheme]
         host = str(where.hostname)
         proxy = self.proxy or from_environment(where.scheme, host, port)
         target = f"{where.path or '/'}?{where.query}" if where.query else where.path or "/"
@@ -174,12 +137,12 @@ class Http:
         self, proxy: Proxy, where: SplitResult, request: Request, deadline: float, headers: Mapping[str, str]
     ) -> urllib3.BaseHTTPResponse:
         """The proxy resolves the name; what this machine knows about it counts all the same."""
-        host, port = str(where.hostname), where.port or _PORTS[where.scheme]
+        host, port = str(where.hostname), where.port or PORTS[where.scheme]
         with suppress(Unresolved):  # behind a proxy often nobody else resolves outside names
             self.resolver.pinned(host, port)
         if not proxy.trusted:
             parts = urlsplit(proxy.url)
-            self.resolver.pinned(str(parts.hostname), parts.port or _PORTS[parts.scheme])
+            self.resolver.pinned(str(parts.hostname), parts.port or PORTS[parts.scheme])
         login = f"{proxy.user}:{proxy.password}" if proxy.user or proxy.password else None
         manager = urllib3.ProxyManager(
             proxy.url,
@@ -248,7 +211,7 @@ class Http:
         except exceptions.NewConnectionError:
             raise
         except exceptions.HTTPError as exc:
-            raise _lost(exc, request.url) from exc
+            raise lost(exc, request.url) from exc
 
     def _body(
         self,
@@ -271,56 +234,12 @@ class Http:
                 body.write(piece)
         except exceptions.HTTPError as exc:
             body.close()
-            raise _lost(exc, request.url) from exc
+            raise lost(exc, request.url) from exc
         except SourceError:
             body.close()
             raise
         body.seek(0)
         return body
-
-
-def parsed(url: str) -> SplitResult:
-    """The parts of an http or https URL. Raises Failure for any other."""
-    parts = SplitResult("", "", "", "", "")
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in _PORTS and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable or any(character <= " " or character == "\x7f" for character in url):
-        raise Failure(f"{shown(url)} is no http:// or https:// URL")
-    return parts
-
-
-def shown(url: str) -> str:
-    """A URL as it may be printed: without user, password, query and fragment, which may hold secrets."""
-    try:
-        parts = urlsplit(url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-    except ValueError:
-        return "(a URL that cannot be read)"
-
-
-def _redirected(request: Request, status: int, location: str) -> Request:
-    """The request that a redirect asks for; credentials stay with the origin they are for."""
-    url = urljoin(request.url, location)
-    old, new = parsed(request.url), parsed(url)
-    if (old.scheme, new.scheme) == ("https", "http"):
-        raise Failure(f"{shown(request.url)} redirects to {shown(url)}, which is not encrypted")
-    headers = request.headers
-    if _origin(old) != _origin(new):
-        headers = {name: value for name, value in headers.items() if name.lower() not in _CREDENTIALS}
-    moved = replace(request, url=url, headers=headers)
-    if request.method == "POST":
-        if status in {307, 308} and _origin(old) != _origin(new):
-            raise Failure(f"{shown(request.url)} redirects a login to {shown(url)}")
-        if status not in {307, 308}:
-            return replace(moved, method="GET", body=None)
-    return moved
-
-
-def _origin(url: SplitResult) -> tuple[str, str, int]:
-    return url.scheme, str(url.hostname), url.port or _PORTS[url.scheme]
 
 
 def _judge(request: Request, status: int, headers: Mapping[str, str]) -> None:
@@ -339,30 +258,3 @@ def _short(response: urllib3.BaseHTTPResponse) -> bool:
     """Whether the rest of an answer is worth reading to keep the connection."""
     length = response.headers.get("Content-Length", "")
     return length.isdecimal() and int(length) < PIECE
-
-
-def _lost(error: exceptions.HTTPError, url: str) -> SourceError:
-    cause = error.original_error if isinstance(error, exceptions.ProxyError) else error
-    where = shown(url)
-    match cause:
-        case exceptions.SSLError():
-            hint = "name its authority in SSL_CERT_FILE, or in the source's certSecretRef."
-            return Failure(f"{where} cannot be trusted: {_verdict(cause)}", hint=hint)
-        case exceptions.ConnectTimeoutError():
-            return Passing(f"{where} cannot be reached: no answer to the connection attempt")
-        case exceptions.TimeoutError():
-            return Passing(f"{where} did not answer in time")
-        case exceptions.IncompleteRead():
-            return Passing(f"{where} cut the answer short")
-        case exceptions.LocationParseError() | exceptions.LocationValueError():
-            return Failure(f"{where} is no address")
-        case _ if isinstance(error, exceptions.ProxyError):
-            return Passing(f"{where} cannot be reached: the proxy refuses")
-        case _:
-            return Passing(f"{where} cut the connection")
-
-
-def _verdict(error: BaseException) -> str:
-    """The TLS library's own words."""
-    inner: object = error.args[0] if error.args else error
-    return str(getattr(inner, "verify_message", "")) or "the encrypted connection cannot be made"

@@ -16,7 +16,7 @@ from runner.clients.oci.credentials import Login
 from runner.clients.oci.reference import is_digest, is_tag, place
 from runner.clients.oci.registry import DOCKER_MANIFEST, INDEXES, OCI_MANIFEST, Descriptor, Registry
 from runner.errors import SourceError
-from runner.ports import Layer, OciAccess
+from runner.registries import Layer, OciAccess
 
 _HINT = "`flux push artifact` makes what an OCIRepository can read."
 _SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode, urlsplit
 
 from runner.clients.network import Http, Refused, Request
-from runner.clients.network.http import shown
+from runner.clients.network.messages import shown
 from runner.clients.oci.credentials import Login
 from runner.errors import SourceError
 
