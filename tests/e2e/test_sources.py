@@ -88,6 +88,19 @@ def test_a_tag_that_moves_is_deployed_by_the_next_run_and_pending_before(fleet: 
     assert len(fleet.writes()) == before
 
 
+def test_a_tag_that_moves_and_changes_no_object_is_recorded_once(fleet: Bench, real):
+    push(fleet, real, colour="blue")
+    write(fleet, real.host)
+    fleet.reconcile()
+    files = {"web.yaml": json.dumps(config_map(fleet, "web", colour="blue")), "README.md": "new"}
+    second = real.push(f"{fleet.namespace}/web", "latest", files)
+    assert fleet.reconcile().changes("web") == {"ConfigMap/web": "unchanged"}
+    before = len(fleet.writes())
+    again = fleet.reconcile()
+    assert again.json["sources"][0]["recorded"] == f"latest@{second}"
+    assert len(fleet.writes()) == before
+
+
 def test_a_source_that_is_suspended_stays_where_it_was(fleet: Bench, real):
     push(fleet, real, colour="blue")
     write(fleet, real.host)
