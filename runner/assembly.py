@@ -23,7 +23,7 @@ from runner.clients.memory import DirectoryMemory
 from runner.desired import Clients
 from runner.errors import Interrupted
 from runner.options import Options
-from runner.ports import Cluster, Listener, Observer, Progress
+from runner.ports import Artifacts, Cluster, Listener, Observer, Progress
 
 PREFIX = "kustodian-run-"
 MARKER = ".made-by-kustodian"  # in each directory of ours; without it nothing is swept, whatever its name
@@ -84,6 +84,7 @@ def clients(
             listener=listener,
             directory=directory,
             memory=memory,
+            fetch=_Fetching(options, directory, stop, stack, with_cluster and not options.dry_run),
             connect=_Connection(options, stop, stack) if with_cluster else None,
             cancel=stop.now,
             cancelled=stop.asked,
@@ -127,6 +128,38 @@ class _Connection:
                 observer = WatchingObserver(cluster.impatient(), keep=True)
                 self.stack.callback(observer.close)
                 self.made = cluster, observer
+        return self.made
+
+
+@dataclass(slots=True)
+class _Fetching:
+    """What fetches, made when it is first needed: most repositories are their own only source.
+
+    What a preview renders may be a stranger's, so it reaches less, and runs no credential helper.
+    """
+
+    options: Options
+    directory: Path
+    stop: Stop
+    stack: ExitStack
+    deploys: bool
+    made: Artifacts | None = None
+    mutex: Any = field(default_factory=threading.Lock)
+
+    def __call__(self) -> Artifacts:
+        with self.mutex:
+            if self.made is None:
+                from runner.clients.kept import KeptContent
+                from runner.clients.network import Policy
+                from runner.clients.oci import OciArtifacts
+
+                policy = Policy(private=self.deploys or self.options.allow_private_network)
+                kept = KeptContent((self.options.cache or self.directory) / "fetched")
+                made = OciArtifacts(policy, kept, helpers=self.deploys)
+                self.stop.hooks.append(made.cancel)
+                self.stack.callback(kept.tidy)
+                self.stack.callback(made.close)
+                self.made = made
         return self.made
 
 

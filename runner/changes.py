@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from runner.model import Action, Held, Manifest, ResourceRef, State
+from runner.model import Action, Held, Manifest, ResourceRef, SourceRevision, State
 from runner.rendered import Problem
 
 
@@ -160,6 +160,7 @@ class Comparison:
     warnings: tuple[str, ...] = ()
     kustomizations: int = 0  # how many the head has in all
     routine: bool = False  # nothing but image and chart versions changes
+    sources: tuple[SourceRevision, ...] = ()  # those of the head that are not the checkout, by name
     timings: Mapping[str, float] = field(default_factory=dict)  # seconds by stage, for people only
 
     @property

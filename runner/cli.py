@@ -96,6 +96,15 @@ def _values(command: F) -> F:
     )(command)
 
 
+def _network(command: F) -> F:
+    """The flag of every command that may fetch for a preview."""
+    return click.option(
+        "--allow-private-network",
+        is_flag=True,
+        help="Let it fetch sources from loopback and private addresses, as a deploy does.",
+    )(command)
+
+
 def _all(command: F) -> F:
     """The flag of every command that asks what applying would do."""
     return click.option("--all", is_flag=True, help="Try an apply of every object, proven unchanged or not.")(
@@ -123,6 +132,7 @@ def commands() -> None:
 @click.option("--dry-run", is_flag=True, help="Show what would happen; write nothing.")
 @_all
 @_values
+@_network
 @click.option("--read-secrets", is_flag=True, help="Let a dry run read Secrets of the cluster.")
 @click.option("--exit-code", is_flag=True, help="Exit with 5 when a dry run finds differences.")
 @click.option(
@@ -284,6 +294,7 @@ def release(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
 @_common
 @_output("yaml", "json", "name", "text")
 @_values
+@_network
 @click.option(
     "--explain", is_flag=True, help="Show variables and their origins; -o json: beside the objects."
 )
@@ -311,6 +322,7 @@ def build(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
 @partial(_common, revision="--head")
 @_output("text", "json", "markdown", "html", "diff", "name")
 @_values
+@_network
 @click.option("--prune-limit", default="10,20%", show_default=True, help="More deletions are held back.")
 @click.option("--exit-code", is_flag=True, help="Exit with 5 when there are differences.")
 @click.option("--cache-dir", type=click.Path(path_type=Path), help="Where renderings are kept.")
@@ -340,6 +352,7 @@ def diff(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
 @_output("text", "json", "markdown", "html", "diff", "name")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the plan here, for reconcile --plan.")
 @_values
+@_network
 @click.option("--read-secrets", is_flag=True, help="Read Secrets of the cluster: else they stay unknown.")
 @click.option("--prune-limit", default="10,20%", show_default=True, help="More deletions are held back.")
 @click.option("--approve", multiple=True, metavar="DIGEST", help="Let through what a guard held back.")
@@ -369,6 +382,7 @@ def plan(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
 
 @commands.command(short_help="Show who renders, and who waits for whom.")
 @_common
+@_network
 @_output("text", "json", "yaml", "name")
 def tree(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
     """Show the entry's Kustomizations: parents, dependencies, variables, number of objects."""

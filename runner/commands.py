@@ -12,7 +12,7 @@ from typing import Any
 
 from runner import desired, discover, pipeline, redact, release, rollback
 from runner.assembly import clients
-from runner.discover.duration import seconds
+from runner.durations import seconds
 from runner.errors import ExitCode, UsageError
 from runner.fleet import Fleet, Provenance, Unit
 from runner.handover import Origin

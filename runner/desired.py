@@ -14,9 +14,20 @@ from runner.errors import ClusterError, RenderError, UsageError
 from runner.fleet import Fleet, Unit
 from runner.model import Artifact, Kustomization, Manifest, ResourceRef, VariableSource
 from runner.options import Options
-from runner.ports import Builder, Clock, Cluster, Listener, Memory, Observer, Phase, Progress, Repository
+from runner.ports import (
+    Artifacts,
+    Builder,
+    Clock,
+    Cluster,
+    Listener,
+    Memory,
+    Observer,
+    Phase,
+    Progress,
+    Repository,
+)
 from runner.render import NotRead, Recall, Renderer, unread
-from runner.sources import Checkout
+from runner.sources import Checkout, OciRepositories, Target, mapping
 from runner.world import World
 
 _VALUES_HINT = "it holds what the cluster would answer: ConfigMaps and Secrets, each with its namespace."
@@ -37,6 +48,7 @@ class Clients:
     directory: Path  # an empty directory of ours
     connect: Callable[[], tuple[Cluster, Observer]] | None = None  # None: no cluster is asked anything
     memory: Memory | None = None  # renderings of earlier runs; None: everything is rendered
+    fetch: Callable[[], Artifacts] | None = None  # what reads other sources; None: nothing is fetched
     cancel: Callable[[], None] = lambda: None
     cancelled: Callable[[], bool] = lambda: False
 
@@ -138,10 +150,17 @@ class NoEntry(UsageError):
     """The revision has no such directory."""
 
 
-def at(options: Options, clients: Clients, recall: Recall | None = None, tree: str = "") -> Desired:
+def at(
+    options: Options,
+    clients: Clients,
+    recall: Recall | None = None,
+    tree: str = "",
+    mapped: Mapping[str, Target] | None = None,
+) -> Desired:
     """Read the checkout at the revision that is asked for; `recall` holds what was rendered before.
 
-    With `tree` its files count instead of the commit's: what a merge would make of it.
+    With `tree` its files count instead of the commit's: what a merge would make of it. Without `mapped` the
+    revision's own configuration says where other sources are.
 
     Raises:
         NoEntry: the entry does not exist.
@@ -158,6 +177,8 @@ def at(options: Options, clients: Clients, recall: Recall | None = None, tree: s
         root.source,
         clients.directory,
         recall.memory if recall is not None else None,
+        oci=_oci(options, clients, stand_ins),
+        mapped=configured(clients, "" if options.worktree else commit) if mapped is None else mapped,
     )
     artifact = checkout.packed()
     if tree:
@@ -177,6 +198,37 @@ def approvals(values: Sequence[str]) -> tuple[str, ...]:
     """The digests that a commit's trailers approve; several may be in one."""
     given = [digest for value in values for digest in re.split(r"[\s,]+", value)]
     return tuple(dict.fromkeys(digest for digest in given if _DIGEST.fullmatch(digest)))
+
+
+def configured(clients: Clients, commit: str) -> Mapping[str, Target]:
+    """What kustodian.yaml says of sources, at a commit or, with "", in the work tree. Raises UsageError."""
+    text = clients.repository.read(commit, mapping.FILE)
+    return mapping.parse(text) if text is not None else {}
+
+
+def _oci(
+    options: Options, clients: Clients, stand_ins: Mapping[ResourceRef, Manifest]
+) -> OciRepositories | None:
+    if clients.fetch is None:
+        return None
+
+    def live(ref: ResourceRef) -> Manifest:
+        if ref in stand_ins:
+            return stand_ins[ref]
+        if clients.connect is None or (options.dry_run and not options.read_secrets):
+            raise UsageError(
+                f"{ref} is needed to fetch a source, and it is not read from a cluster here",
+                hint="--read-secrets lets a dry run read it; --values can give it; docker's own login serves "
+                "sources that name no Secret.",
+            )
+        found = clients.reachable().get(ref)
+        if found is None:
+            raise UsageError(
+                f"{ref} is needed to fetch a source, and it is neither desired nor in the cluster"
+            )
+        return found
+
+    return OciRepositories(clients.fetch, clients.builder, live)
 
 
 def _entry(text: str) -> str:

@@ -13,7 +13,7 @@ from runner.desired import Desired
 from runner.errors import RunnerError
 from runner.fleet import Fleet, Unit
 from runner.inventory import Entry
-from runner.model import Action, Held, Kustomization, kustomization_ref
+from runner.model import Action, Held, Kustomization, SourceRevision, kustomization_ref
 from runner.options import Options
 from runner.ports import Cluster, PathChange
 from runner.rendered import Problem
@@ -90,7 +90,13 @@ def _bare(options: Options, revisions: Revisions, after: Fleet | None) -> Compar
         base.revision if base else "",
         head.revision if head else "",
         kustomizations=len(after) if after else 0,
+        sources=_sources(head),
     )
+
+
+def _sources(head: Desired | None) -> tuple[SourceRevision, ...]:
+    fetched = head.checkout.fetched if head else {}
+    return tuple(SourceRevision(source, found) for source, found in sorted(fetched.items()) if found)
 
 
 def _kustomizations(fleet: Fleet | None) -> dict[str, Kustomization]:

@@ -8,6 +8,7 @@
     ├── ClusterError       4   the API server cannot be reached, or refuses
     │   ├── Refused        4   it answered with an error; `code` and `reason` say which
     │   └── NotServed      4   it does not serve this kind
+    ├── SourceError        1   a source could not be fetched, or not be used
     ├── NotThisBranch      0   the cluster is deployed from another branch; the action alone asks
     ├── GuardError         6   a guard stopped the run before it could do harm
     └── LockError          7   another run holds the lock
@@ -75,6 +76,10 @@ class RenderError(RunnerError):
 
 class WorkerError(RenderError):
     """The render worker died, timed out or answered too much."""
+
+
+class SourceError(RunnerError):
+    """A source could not be fetched, or what it holds not be used; it fails what is built from it."""
 
 
 class ClusterError(RunnerError):

@@ -56,7 +56,8 @@ class Variables:
     producers: frozenset[str] = frozenset()  # Kustomizations of this run that produce a source
     warnings: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
-    sources: tuple[Manifest, ...] = ()  # what the desired state has of the source, and of what makes it
+    sources: tuple[Manifest, ...] = field(default=(), repr=False)
+    """What the desired state has of the source, of what makes it, and of what it logs in with."""
 
     @property
     def known(self) -> bool:

@@ -37,6 +37,7 @@ def told(session: Session, base: Fleet | None, between: Comparison, foreseen: Fo
         pending=tuple(_pending(session, base)),
         held=(*held, *session.withheld),
         warnings=tuple(dict.fromkeys([*between.warnings, *_warned(session, foreseen)])),
+        sources=session.sources,
     )
 
 
@@ -139,7 +140,16 @@ def _pending(session: Session, base: Fleet | None) -> Iterator[Pending]:
         elif record.state is None:
             yield Pending(unit.id, None, "a run began and has not ended")
         elif _differs(unit, record):
-            yield Pending(unit.id, record.state, "the base is not what was last deployed")
+            yield Pending(unit.id, record.state, _why(session, unit))
+
+
+def _why(session: Session, unit: Unit) -> str:
+    """Why what the base renders was not deployed: a source that moved since, or anything else."""
+    own = str(unit.kustomization.source)
+    for each in session.sources:
+        if each.source == own and each.moved:
+            return f"{own} moved from {each.recorded} to {each.revision}"
+    return "the base is not what was last deployed"
 
 
 def _differs(unit: Unit, record: Record) -> bool:

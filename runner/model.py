@@ -191,6 +191,19 @@ class Artifact:
     """Writes only some files, into a new directory; None where that is no quicker."""
 
 
+@dataclass(frozen=True, slots=True)
+class SourceRevision:
+    """What a source that is not the checkout stood for in a run."""
+
+    source: str  # OCIRepository/flux-system/podinfo
+    revision: str  # Flux's form: 6.9.0@sha256:<64 hex>
+    recorded: str = ""  # the revision that was deployed before; "" when none is on record
+
+    @property
+    def moved(self) -> bool:
+        return bool(self.recorded) and self.revision != self.recorded
+
+
 class Action(enum.StrEnum):
     """What happened, or would happen, to an object; the words are fluxcd/pkg/ssa's, and one of ours."""
 
@@ -333,6 +346,7 @@ class Run:
     started_at: float | None = None  # seconds since the epoch
     ended_at: float | None = None
     waves: tuple[tuple[str, ...], ...] = ()  # who rolls out after whom; what is gone is in none
+    sources: tuple[SourceRevision, ...] = ()  # those that are not the checkout, by name
 
     @property
     def failed(self) -> bool:

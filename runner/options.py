@@ -60,6 +60,7 @@ class Options:
     context: str = ""
     dry_run: bool = False
     read_secrets: bool = False  # a dry run may read Secrets
+    allow_private_network: bool = False  # a preview may fetch from private addresses, as a deploy may
     all: bool = False  # no proof counts: every object goes through a dry-run
     substitute_precedence: Precedence = Precedence.INLINE
     values: tuple[Path, ...] = ()  # stand-ins for ConfigMaps and Secrets that only the cluster has

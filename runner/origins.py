@@ -11,6 +11,7 @@ from runner.model import Manifest, ResourceRef, SourceRef
 SOURCES = "source.toolkit.fluxcd.io/"
 EXTENSIONS = "source.extensions.fluxcd.io/"
 EXTERNAL = "ExternalArtifact"
+OCI = "OCIRepository"
 GENERATOR = "ArtifactGenerator"
 _WILD = re.compile(r"[*?\[{]")
 
@@ -38,6 +39,7 @@ def origins(source: SourceRef, desired: Mapping[ResourceRef, Holder]) -> tuple[M
         seen.add(ref)
         for manifest in _named(ref, desired):
             found[ResourceRef.of(manifest)] = manifest
+            found |= {each: desired[each].object for each in _secrets(manifest) if each in desired}
             todo += _read(manifest)
     return tuple(found[ref] for ref in sorted(found))
 
@@ -89,6 +91,16 @@ def _read(manifest: Manifest) -> Iterator[SourceRef]:
         for include in mappings(spec.get("include")):
             repository = _mapping(include.get("repository"))
             yield SourceRef("GitRepository", own, str(repository.get("name", "")))
+
+
+def _secrets(manifest: Manifest) -> Iterator[ResourceRef]:
+    """What an OCIRepository logs in with, is trusted by, or goes through."""
+    if manifest["kind"] != OCI:
+        return
+    spec, own = _mapping(manifest.get("spec")), str(manifest["metadata"].get("namespace") or "")
+    for field in ("secretRef", "certSecretRef", "proxySecretRef"):
+        if name := _mapping(spec.get(field)).get("name"):
+            yield ResourceRef(own, str(name), "", "Secret", "v1")
 
 
 def _is_named(made: Mapping[str, object], artifact: str, *, pattern: bool) -> bool:

@@ -49,7 +49,9 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
     _admit(source, store, cluster)
     exchange = Exchange.read(cluster)
     _same_path(source, store, exchange)
-    fleet = _fleet(source, cluster, _ours(source, store.records))
+    known = _ours(source, store.records)
+    source.checkout.recorded = _deployed_from(known.get(options.root))
+    fleet = _fleet(source, cluster, known)
     _import(source, store, exchange, fleet)
     ours = _ours(source, store.records)
     root = fleet.units[fleet.root].kustomization
@@ -71,6 +73,7 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
         commit=source.commit,
         entry=source.root.path.removeprefix("./"),
         lock=lock,
+        fetched=source.checkout.fetched,
         store=store,
         ground=plan.Ground(
             virtual=plan.virtual_kinds(everything, cluster), install_flux=options.install_flux
@@ -92,6 +95,11 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
     made.held_prunes = _held(made, ours)
     made.warnings.extend([*source.artifact.warnings, *_left_alone(made, ours), *_told(source)])
     return made
+
+
+def _deployed_from(root: Record | None) -> Mapping[str, str]:
+    """The revisions of other sources that are on record."""
+    return root.deployment.sources if root is not None and root.deployment is not None else {}
 
 
 def _object(fleet: Fleet, ref: ResourceRef) -> Manifest | None:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from runner.forge import Ancestry, Check, Comment, Pull, Told
 from runner.model import Artifact, Manifest, ResourceRef
+from runner.registries import Layer, OciAccess
 from runner.rendered import ArtifactListing, BuildRequest, Built, ParsedFile
 
 
@@ -178,6 +179,25 @@ class Builder(Protocol):
     def encode(self, objects: Sequence[Manifest]) -> str:
         """Objects as a multi-document YAML text."""
 
+    def newest(self, tags: Sequence[str], within: str, matching: str = "", *, chart: bool = False) -> str:
+        """The tag of the newest version in a range, of those that match a pattern; "" when there is none.
+
+        Raises UsageError when the range, or the pattern, is none. A `chart` has `_` where versions have `+`.
+        """
+
+
+class Artifacts(Protocol):
+    """OCI registries, as sources of files. Raises SourceError, and UsageError for a wrong URL."""
+
+    def tags(self, access: OciAccess) -> Sequence[str]:
+        """Every tag of a repository."""
+
+    def digest(self, access: OciAccess, tag: str) -> str:
+        """The digest that a tag names; the same for as long as this run lasts."""
+
+    def pull(self, access: OciAccess, digest: str, layer: Layer, target: Path) -> None:
+        """Write the files of an artifact below `target`, an empty directory; everything is verified."""
+
 
 class PathChangeKind(StrEnum):
     """What became of a file between two commits."""
@@ -235,6 +255,9 @@ class Repository(Protocol):
 
     def write(self, files: Mapping[str, Blob], commit: str, target: Path) -> None:
         """Write some regular files of a commit or tree, raw, below `target`."""
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        """A regular file of a commit or tree, raw, or with "" of the work tree; None where there is none."""
 
     def switch(self, target: Path, before: str, after: str) -> Artifact:
         """Turn what `export` wrote of one commit or tree into another, touching only what differs."""

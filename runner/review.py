@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import orjson
 from runner import difference, intent
 from runner.assembly import clients
 from runner.changes import Comparison, Fault
-from runner.desired import SHORT, Clients, Desired, NoEntry, at
+from runner.desired import SHORT, Clients, Desired, NoEntry, at, configured
 from runner.errors import ExitCode, UsageError
 from runner.fleet import Fleet
 from runner.intent import Intent
@@ -22,6 +22,7 @@ from runner.ports import PathChange, Repository
 from runner.render import Passing, Recall
 from runner.rendered import BuildRequest, Problem
 from runner.session import Session
+from runner.sources import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ def between(chosen: Options, world: Clients, change: Change) -> Comparison:
     """See `diff`."""
     recall = _recall(world)
     # Head comes first, as it is rendered first: what has to be written at once is what is read first.
-    after = _side(replace(chosen, revision=change.head), world, "head", recall, change.tree)
+    mapped = configured(world, change.base) if change.base else None
+    after = _side(replace(chosen, revision=change.head), world, "head", recall, change.tree, mapped)
     before = _before(chosen, world, change.base, recall)
     if before is None and after is None:
         raise _no_entry(chosen, base=change.base, head=change.head)
@@ -78,13 +80,15 @@ def against(chosen: Options, world: Clients, base: str | None, tree: str = "") -
 
     cluster = world.reachable()
     recall = _recall(world)
-    head = _side(chosen, world, "head", recall, tree)
+    head = _side(chosen, world, "head", recall, tree, configured(world, base) if base else None)
     if head is None:
         raise _no_entry(chosen, head=chosen.revision)
     session = planning.session(head, cluster, planning.lock(head))
     since = _deployed(session, world) if base is None else base
     commit, lost = (since, None) if isinstance(since, str) else ("", since)
     before = _before(chosen, world, commit, recall)
+    if before is not None:
+        before.checkout.recorded = head.checkout.recorded
     fleet = lost or difference.base_fleet(chosen, before, cluster)
     paths = _changed(chosen, world, commit, tree or head.commit)
     revisions = difference.Revisions(before, head, paths)
@@ -267,10 +271,18 @@ def _no_entry(chosen: Options, **revisions: str) -> UsageError:
     )
 
 
-def _side(options: Options, world: Clients, name: str, recall: Recall, tree: str = "") -> Desired | None:
+def _side(
+    options: Options,
+    world: Clients,
+    name: str,
+    recall: Recall,
+    tree: str = "",
+    mapped: Mapping[str, Target] | None = None,
+) -> Desired | None:
+    """One side of a comparison; what a pull request says of sources counts once it is merged."""
     directory = world.directory / name
     directory.mkdir()
     try:
-        return at(options, replace(world, directory=directory), recall, tree)
+        return at(options, replace(world, directory=directory), recall, tree, mapped)
     except NoEntry:
         return None

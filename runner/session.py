@@ -17,7 +17,7 @@ from runner.graph import Node
 from runner.inventory import Inventory
 from runner.lock import LockOptions
 from runner.mirror import Ending
-from runner.model import Held, Manifest, Outcome, ResourceRef, Run
+from runner.model import Held, Manifest, Outcome, ResourceRef, Run, SourceRevision
 from runner.options import Dependents, Options
 from runner.plan import Ground
 from runner.ports import Cluster, Phase, Progress
@@ -80,6 +80,7 @@ class Session:
     ground: Ground
     evidence: Evidence
     exchange: Exchange
+    fetched: Mapping[str, str] = field(default_factory=dict)  # revisions of other sources; "": it failed
     held_prunes: Mapping[str, tuple[Held, ...]] = field(default_factory=dict)
     before_first_write: Callable[[Store], None] = lambda _: None  # raises when the run is superseded
     owners: dict[ResourceRef, str] = field(default_factory=dict)  # who wants an object
@@ -139,6 +140,17 @@ class Session:
             unit.kustomization.suspend
             or (unit.rendering is not None and unit.rendering.final and not unit.rendering.dropped)
             for unit in self.units.values()
+        )
+
+    @property
+    def sources(self) -> tuple[SourceRevision, ...]:
+        """What every source that is not the checkout stands for, and what it stood for when last deployed."""
+        root = self.store.records.get(self.fleet.root)
+        known = root.deployment.sources if root is not None and root.deployment is not None else {}
+        return tuple(
+            SourceRevision(source, revision, known.get(source, ""))
+            for source, revision in sorted(dict(self.fetched).items())
+            if revision
         )
 
     def superseded(self) -> bool:
@@ -293,6 +305,7 @@ class Session:
             started_at=self.started_at,
             ended_at=self.world.clock.now(),
             waves=waves,
+            sources=self.sources,
         )
 
     def fresh(self, unit: Unit) -> Record:
@@ -306,11 +319,9 @@ class Session:
         """Note in the root's record how far this revision has come."""
         root = self.records.get(self.fleet.root) or Record(self.fleet.root)
         known = root.deployment
-        if known is not None and (known.commit, known.revision, known.done) == (
-            self.commit,
-            self.revision,
-            done,
-        ):
+        sources = self._deployed_from(known)
+        told = (self.commit, self.revision, done, sources)
+        if known is not None and (known.commit, known.revision, known.done, known.sources) == told:
             return
         if self.options.rollback and self.options.names:
             return  # a part goes back; what the entry as a whole is at stays true
@@ -318,12 +329,18 @@ class Session:
         now = round(self.world.clock.now(), 3)
         started = known.started_at if known is not None and same else now
         ended = now if done else None
-        made = Deployment(self.revision, self.commit, done, started, ended, self.options.rollback)
+        made = Deployment(self.revision, self.commit, done, started, ended, self.options.rollback, sources)
         deployed = root.deployed
         if done:
             deployed = (made, *(d for d in deployed if d.commit != self.commit))[: state.HISTORY]
         whose = replace(root, repository=self.repository, entry=self.entry)
         self.write(replace(whose, deployment=made, deployed=deployed))
+
+    def _deployed_from(self, known: Deployment | None) -> dict[str, str]:
+        """The revisions to record; of a source that could not be fetched the one that is on record."""
+        before = known.sources if known is not None else {}
+        now = {source: revision or before.get(source, "") for source, revision in dict(self.fetched).items()}
+        return {source: revision for source, revision in sorted(now.items()) if revision}
 
     def _open(self) -> None:
         self._ensure_namespace(self.fleet.root.partition("/")[0])

@@ -43,6 +43,7 @@ class Deployment:
     started_at: float  # seconds since the epoch
     ended_at: float | None = None
     replaced: str = ""  # the revision that a rollback took back; "" when it was none
+    sources: Mapping[str, str] = field(default_factory=dict)  # revisions of those from elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,7 @@ def _plain_deployment(deployment: Deployment) -> dict[str, Any]:
         "startedAt": deployment.started_at,
         "endedAt": deployment.ended_at,
         "replaced": deployment.replaced,
+        **({"sources": dict(deployment.sources)} if deployment.sources else {}),
     }
 
 
@@ -195,6 +197,7 @@ def _deployment(plain: Mapping[str, Any]) -> Deployment:
         plain["startedAt"],
         plain.get("endedAt"),
         plain.get("replaced", ""),
+        plain.get("sources", {}),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.commands import parse_prune_limit
-from runner.discover.duration import seconds
+from runner.durations import seconds
 from runner.errors import UsageError
 from runner.options import ROOT, Dependents, Options, Precedence, PruneLimit, PruneOrder
 
@@ -34,6 +34,7 @@ INPUTS: Mapping[str, str] = {
     "fail-on": "error",
     "values": "",
     "read-secrets": "false",
+    "allow-private-network": "false",
     "report": "",
     "plan": "",
     "cache-dir": "",
@@ -215,6 +216,7 @@ def options(inputs: Inputs, *, kubeconfig: str, dry_run: bool) -> Options:
         context=inputs.text("context"),
         dry_run=dry_run,
         read_secrets=inputs.flag("read-secrets"),
+        allow_private_network=inputs.flag("allow-private-network"),
         substitute_precedence=Precedence(inputs.one_of("substitute-precedence", list(Precedence))),
         values=values,
         cache=inputs.cache() if dry_run else None,

@@ -80,6 +80,8 @@ class DirectoryMemory:
 
     def _files(self) -> Iterator[tuple[float, int, Path]]:
         for path in self.directory.glob("*/*"):
+            if path.is_dir():  # what was fetched is kept beside, and tidied by itself
+                continue
             found = path.stat()
             yield found.st_mtime, found.st_size, path
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from runner import selector
 from runner.discover import expressions
-from runner.discover.duration import seconds
 from runner.discover.fields import BELOW, Field, Support, Type
+from runner.durations import seconds
 from runner.model import FLUX, Manifest
 
 SERVED = "v1"

@@ -212,8 +212,9 @@ FIELDS = (
         "sourceRef.kind",
         _STRING,
         _DIFFERENT,
-        "the source must come down to this checkout: the root's own, a `GitRepository` with this "
-        "repository's URL and branch, or an `ExternalArtifact` made of these",
+        "the source is an `OCIRepository`, or comes down to this checkout: the root's own, a `GitRepository` "
+        "with this repository's URL and branch, an `ExternalArtifact` made of these; or `kustodian.yaml` "
+        "maps it",
         required=True,
         choices=("OCIRepository", "GitRepository", "Bucket", "ExternalArtifact"),
     ),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.discover import check
-from runner.discover.duration import seconds
+from runner.durations import seconds
 from runner.errors import UsageError
 from runner.model import (
     FLUX,

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner.model import Change, Finding, Health, Held, Leaf, Outcome, Past, ResourceRef, Run
+from runner.model import (
+    Change,
+    Finding,
+    Health,
+    Held,
+    Leaf,
+    Outcome,
+    Past,
+    ResourceRef,
+    Run,
+    SourceRevision,
+)
 from runner.rendered import Problem
 from runner.report import views
 from runner.report.style import moment
@@ -29,6 +40,7 @@ def reconcile(run: Run, exit_code: int) -> Document:
         "waves": [list(wave) for wave in run.waves],
         "kustomizations": [_outcome(outcome) for outcome in run.outcomes],
         "held": [held(each) for each in sorted(run.held, key=lambda each: each.kustomization)],
+        "sources": [source(each) for each in run.sources],
         "warnings": list(run.warnings),
         "requests": requests(run.requests),
     }
@@ -169,6 +181,10 @@ def _outcome(outcome: Outcome) -> Document:
         ],
         "warnings": list(outcome.warnings),
     }
+
+
+def source(each: SourceRevision) -> Document:
+    return {"source": each.source, "revision": each.revision, "recorded": each.recorded or None}
 
 
 def held(each: Held) -> Document:

@@ -33,6 +33,7 @@ def diff(value: Comparison, exit_code: int) -> Document:
         "waves": [list(wave) for wave in value.waves],
         "unaffectedFiles": list(value.idle),
         "held": [facts.held(each) for each in sorted(value.held, key=lambda each: each.kustomization)],
+        "sources": [facts.source(each) for each in value.sources],
         "routine": value.routine,
         "warnings": list(value.warnings),
     }

@@ -25,7 +25,7 @@ from runner.changes import (
     Why,
 )
 from runner.errors import UsageError
-from runner.model import Action, Held, ResourceRef, State
+from runner.model import Action, Held, ResourceRef, SourceRevision, State
 from runner.rendered import Problem
 
 SCHEMA = "kustodian/diff/v1"
@@ -70,6 +70,7 @@ def _comparison(of: Json) -> Comparison:
         warnings=_many(of["warnings"], _text),
         kustomizations=_number(of["kustomizations"]),
         routine=_flag(of["routine"]),
+        sources=_many(of["sources"], _source),
     )
 
 
@@ -123,6 +124,10 @@ def _image(of: Json) -> ImageChange:
 def _pending(of: Json) -> Pending:
     state = _word(of["state"], State) if of["state"] is not None else None
     return Pending(_identity(of), state, _text(of["reason"]))
+
+
+def _source(of: Json) -> SourceRevision:
+    return SourceRevision(_text(of["source"]), _text(of["revision"]), _maybe(of["recorded"]))
 
 
 def _held(of: Json) -> Held:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from runner.model import State
+from runner.model import SourceRevision, State
 from runner.report import clean
 
 MARKS: Mapping[str, str] = {
@@ -70,6 +70,12 @@ def moment(seconds: float) -> str:
 def revision(text: str) -> str:
     """A revision for people: `main@sha1:3f2a9c1b`, as Flux shortens it."""
     return _DIGEST.sub(r"\1", clean.line(text))
+
+
+def source(each: SourceRevision) -> str:
+    """`OCIRepository/apps/web: 1.2.0@sha256:3f2a9c1b`, and what it was."""
+    was = f" (was {revision(each.recorded)})" if each.moved else ""
+    return f"{clean.line(each.source)}: {revision(each.revision)}{was}"
 
 
 def count(number: int, noun: str) -> str:

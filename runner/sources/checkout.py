@@ -9,17 +9,22 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import orjson
+
 from runner.errors import RunnerError, UsageError
 from runner.model import Artifact, Kustomization, Manifest, ResourceRef, SourceRef
-from runner.origins import EXTERNAL, is_generator, makes
+from runner.origins import EXTERNAL, OCI, is_generator, makes
 from runner.ports import Builder, Memory, Repository
+from runner.sources.copying import copy_tree
 from runner.sources.generator import Recipe, recipe
 from runner.sources.include import Include, includes
 from runner.sources.late import Late, drop_excluded
+from runner.sources.mapping import FILE, Directory, Elsewhere, Target
+from runner.sources.oci import OciRepositories
 
 REFUSED = ("recurseSubmodules", "sparseCheckout", "verify")
 IGNORE_FILE = ".sourceignore"  # has done its work in the source; it must not be read again
-_READABLE = "only files of the repository that is checked out can be read."
+_MAPPED = f"{FILE} can say where its files are: `sources: {{SOURCE: ./directory}}`, or an oci:// URL."
 
 Objects = Mapping[ResourceRef, Manifest]
 
@@ -39,7 +44,13 @@ class Checkout:
     root_source: SourceRef
     directory: Path  # where artifacts are written; an empty directory of ours
     memory: Memory | None = None  # with one, files are only written when they are read
+    oci: OciRepositories | None = None  # None: nothing is fetched
+    mapped: Mapping[str, Target] = field(default_factory=dict)  # by `Kind/namespace/name`
+    recorded: Mapping[str, str] = field(default_factory=dict)  # revisions that the cluster was deployed from
+    fetched: dict[str, str] = field(default_factory=dict)
+    """The revision of every source that was asked for and is not of this checkout; "" where that failed."""
     _artifacts: dict[Hashable, Artifact] = field(default_factory=dict)
+    _failed: dict[Hashable, RunnerError] = field(default_factory=dict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _made: int = 0
 
@@ -67,14 +78,76 @@ class Checkout:
                 f"{' → '.join((*users, str(source)))}: a source is made of itself",
                 hint="take one of these references out.",
             )
-        if source.kind == EXTERNAL:
-            return self._external(source, objects, users)
-        if source.kind != "GitRepository":
+        if (target := self.mapped.get(str(source))) is not None:
+            return self._mapped(source, target, objects)
+        match source.kind:
+            case "GitRepository":
+                return self._git(source, objects, users)
+            case _ if source.kind == OCI:
+                return self._oci(source, self._defined(source, objects, users[-1]), objects)
+            case _ if source.kind == EXTERNAL:
+                return self._external(source, objects, users)
+            case _:
+                raise UsageError(
+                    f"{users[-1]} uses {source}, and a source of kind {source.kind} is not supported",
+                    hint=_MAPPED.replace("SOURCE", str(source)),
+                )
+
+    def _mapped(self, source: SourceRef, target: Target, objects: Objects) -> Artifact:
+        """The artifact of a source that kustodian.yaml maps."""
+        if isinstance(target, Directory):
+            return self._cached((FILE, target.path), lambda at: self._directory(source, target, at))
+        known = objects.get(source.ref) if source.kind == OCI else None
+        return self._oci(source, _elsewhere(source, target, known), objects)
+
+    def _directory(self, source: SourceRef, target: Directory, at: Path) -> Artifact:
+        whole = self._packed("", ())
+        whole.prepare()
+        files = whole.root / target.path
+        if not files.is_dir():
             raise UsageError(
-                f"{users[-1]} uses {source}, and a source of kind {source.kind} is not supported",
-                hint=_READABLE,
+                f"{FILE}: {source} is mapped to {target.path}, which is no directory of {whole.revision}"
             )
-        return self._git(source, objects, users)
+        for entry in sorted(files.iterdir()):
+            if not entry.is_symlink():
+                copy_tree(entry, at / entry.name)
+        return Artifact(at, whole.revision)
+
+    def _oci(self, source: SourceRef, manifest: Manifest, objects: Objects) -> Artifact:
+        """The artifact of an OCIRepository, fetched once; what went wrong is not tried again either."""
+        key = (source, _digest_of([manifest, *objects.values()]))
+        if key in self._failed:
+            raise self._failed[key]
+        try:
+            artifact = self._fetched(source, manifest, objects)
+        except RunnerError as exc:
+            self._failed[key], self.fetched[str(source)] = exc, ""
+            raise
+        self.fetched[str(source)] = artifact.revision
+        return artifact
+
+    def _fetched(self, source: SourceRef, manifest: Manifest, objects: Objects) -> Artifact:
+        if self.oci is None:
+            raise UsageError(f"{source} is not fetched here")
+        oci = self.oci
+        wanted = oci.wanted(source, manifest, objects, self.recorded.get(str(source), ""))
+
+        def make(target: Path) -> Artifact:
+            oci.pull(wanted, target)
+            if not wanted.layer.copied:  # a copied layer is packed as it is, ignore files or not
+                self._drop_excluded(target, wanted.ignore)
+            return Artifact(target, wanted.revision)
+
+        return self._cached((wanted.access, wanted.revision, wanted.layer, wanted.ignore), make)
+
+    def _defined(self, source: SourceRef, objects: Objects, user: str) -> Manifest:
+        manifest = objects.get(source.ref)
+        if manifest is None:
+            raise UsageError(
+                f"{user} uses {source}, which no Kustomization of this run defines",
+                hint=_MAPPED.replace("SOURCE", str(source)),
+            )
+        return manifest
 
     def _files(self, source: SourceRef, objects: Objects, users: tuple[str, ...]) -> Artifact:
         """The artifact of a source, with its files on disk."""
@@ -126,7 +199,8 @@ class Checkout:
             why = f"no directory that matches spec.pathPattern of {patterns}" if patterns else ""
             raise UsageError(
                 f"{users[-1]} uses {source}, and {why or 'no ArtifactGenerator of this run'} makes it",
-                hint="commit what makes it; what another controller makes cannot be read here.",
+                hint="commit what makes it. Of what another controller makes, "
+                + _MAPPED.replace("SOURCE", str(source)),
             )
         if len(found) > 1:
             names = " and ".join(sorted(how.generator for how in found))
@@ -179,12 +253,29 @@ class Checkout:
         spec = manifest.get("spec") or {}
         url, ref = str(spec.get("url", "")), spec.get("ref") or {}
         if not self.repository.same(url):
-            raise UsageError(f"{user} uses {source}, which is not this repository", hint=_READABLE)
+            raise UsageError(
+                f"{user} uses {source}, which is not this repository",
+                hint=_MAPPED.replace("SOURCE", str(source)),
+            )
         if ref and (ref.get("branch") != self.repository.branch or ref.keys() - {"branch"}):
             raise UsageError(
                 f"{user} uses {source}, which asks for another revision than the one checked out: {ref}",
                 hint=f"only branch {self.repository.branch!r} is at hand.",
             )
+
+
+def _elsewhere(source: SourceRef, target: Elsewhere, known: Manifest | None) -> Manifest:
+    """An OCIRepository with another URL and ref; how it logs in stays."""
+    spec = (known or {}).get("spec")
+    return {
+        "apiVersion": (known or {}).get("apiVersion", "source.toolkit.fluxcd.io/v1"),
+        "metadata": {"namespace": source.namespace, "name": source.name},
+        "spec": {**(spec if isinstance(spec, Mapping) else {}), **target.spec},
+    }
+
+
+def _digest_of(objects: Sequence[Manifest]) -> str:
+    return hashlib.sha256(orjson.dumps(objects, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _digest(root: Path) -> str:

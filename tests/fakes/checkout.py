@@ -61,6 +61,9 @@ class FakeRepository:
     def write(self, files: Mapping[str, Blob], commit: str, target: Path) -> None:
         self.export(commit, target)
 
+    def read(self, commit: str, path: str) -> bytes | None:
+        return None
+
     def switch(self, target: Path, before: str, after: str) -> Artifact:
         return self.export(after, target)
 

@@ -544,3 +544,19 @@ def test_importing_the_client_does_not_import_gitpython():
     code = "import sys, runner.clients.git; assert 'git' not in sys.modules"
     environment = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_one_file_is_read_raw_wherever_it_is(repo):
+    repo.write("kustodian.yaml", "a: 1\n")
+    repo.write("sub/kustodian.yaml", "b\n")
+    (repo.path / "link.yaml").symlink_to("kustodian.yaml")
+    repo.commit("files")
+    commit = repo.checkout.resolve("HEAD")
+    repo.write("kustodian.yaml", "a: 2\n")
+    checkout = repo.checkout
+    assert checkout.read(commit, "kustodian.yaml") == b"a: 1\n"
+    assert checkout.read("", "kustodian.yaml") == b"a: 2\n"
+    for where in (commit, ""):
+        assert checkout.read(where, "link.yaml") is None
+        assert checkout.read(where, "sub") is None
+        assert checkout.read(where, "nothing.yaml") is None

@@ -8,8 +8,8 @@ from types import MappingProxyType
 import pytest
 import yaml
 
-from runner.discover.duration import seconds
 from runner.discover.spec import is_kustomization, parse
+from runner.durations import seconds
 from runner.errors import UsageError
 from runner.model import DeletionPolicy, HealthCheckExpr, PostBuild, ResourceRef, SourceRef, VariableSource
 

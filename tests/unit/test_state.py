@@ -36,7 +36,13 @@ RECORD = Record(
     state=State.FAILED,
     message="Deployment/apps/web is not ready",
     history=(Snapshot("sha256:bb", "main@sha1:1", State.FAILED, 12.5),),
-    deployment=Deployment("main@sha1:1", "1" * 40, done=False, started_at=10.25),
+    deployment=Deployment(
+        "main@sha1:1",
+        "1" * 40,
+        done=False,
+        started_at=10.25,
+        sources={"OCIRepository/apps/web": f"1.0.0@sha256:{'a' * 64}"},
+    ),
     fence=7,
 )
 

@@ -110,6 +110,18 @@ class GitCheckout:
         """Write some regular files of a commit or tree, raw, below `target`."""
         write_files(self.scratch.contents(self._treeish(commit)), files, target)
 
+    def read(self, commit: str, path: str) -> bytes | None:
+        """A regular file of a commit or tree, raw, or with "" of the work tree; None where there is none."""
+        if not commit:
+            file = self.root / path
+            return file.read_bytes() if file.is_file() and not file.is_symlink() else None
+        git = self.scratch.view()
+        listed = git.output("ls-tree", "--full-tree", "-z", self._treeish(commit), "--", path)
+        mode, _, rest = listed.partition(b" ")
+        if not mode.startswith(b"100"):
+            return None
+        return git.output("cat-file", "blob", rest.split(b"\t")[0].split(b" ")[1].decode())
+
     def switch(self, target: Path, before: str, after: str) -> Artifact:
         """Turn what `export` wrote of one commit or tree into another, touching only what differs."""
         old, new = self._treeish(before), self._treeish(after)

@@ -20,7 +20,7 @@ import orjson
 from runner.clients.kustomize import answers
 from runner.clients.kustomize.locate import find_worker
 from runner.clients.kustomize.process import Died, Limits, Oversized, Process, TimedOut
-from runner.errors import WorkerError
+from runner.errors import UsageError, WorkerError
 from runner.rendered import ArtifactListing, BuildRequest, Built, ParsedFile, WorkerVersion
 
 _GIB = 1 << 30
@@ -121,6 +121,20 @@ class WorkerPool:
         """
         answer = self._ask("writing YAML", {"op": "encode", "objects": objects})
         return str(_sound("writing YAML", answer).get("text", ""))
+
+    def newest(self, tags: Sequence[str], within: str, matching: str = "", *, chart: bool = False) -> str:
+        """The tag of the newest version in a range, chosen as source-controller does; "" when there is none.
+
+        Raises:
+            UsageError: the range, or the pattern that tags have to match, is none.
+            WorkerError: the worker died or timed out.
+        """
+        request = {"op": "newest", "tags": tags, "range": within, "filter": matching, "chart": chart}
+        answer = self._ask("choosing a tag", request)
+        for problem in answers.problems(answer.get("errors")):
+            if problem.code == "invalid":
+                raise UsageError(problem.message)
+        return str(_sound("choosing a tag", answer).get("text", ""))
 
     def version(self) -> WorkerVersion:
         """What the worker is made of.

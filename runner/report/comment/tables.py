@@ -54,6 +54,13 @@ def quiet(comparison: Comparison, budget: Budget) -> list[str]:
             0.05,
             "pending Kustomization",
         ),
+        *_fold(
+            budget,
+            "Sources from elsewhere",
+            [style.source(each) for each in comparison.sources],
+            0.04,
+            "source",
+        ),
         *_fold(budget, "Notes", notes, 0.04, "note"),
         *_fold(budget, "Warnings", list(comparison.warnings), 0.04, "warning"),
     ]

@@ -60,6 +60,7 @@ def page(comparison: Comparison) -> str:
     )
     made = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters |= {"line": lambda value: clean.line(str(value), _MESSAGE), "revision": style.revision}
+    made.filters |= {"source": style.source}
     made.filters |= {"version": overview.version, "count": style.count, "duration": style.duration}
     counts = Counter(change.action for change in comparison.changes)
     return made.from_string(template).render(

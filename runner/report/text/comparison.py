@@ -52,7 +52,7 @@ def coloured(value: Comparison) -> Text:
 def _lines(value: Comparison) -> Iterator[Line]:
     sections = (
         _head, _faults, _leaving, _signals, _held, _kustomizations, _images,
-        _waves, _pending, _drift, _rest,
+        _waves, _sources, _pending, _drift, _rest,
     )  # fmt: skip
     for number, section in enumerate(sections):
         told = list(section(value))
@@ -191,6 +191,12 @@ def _waves(value: Comparison) -> Iterator[Line]:
     if len(value.waves) > 1:
         yield "bold", "Rolls out in this order"
         yield from (("", f"  {n}. {style.names(wave, _NAMES)}") for n, wave in enumerate(value.waves, 1))
+
+
+def _sources(value: Comparison) -> Iterator[Line]:
+    if value.sources:
+        yield "bold", "Sources from elsewhere"
+    yield from (("", f"  {style.source(each)}") for each in value.sources)
 
 
 def _pending(value: Comparison) -> Iterator[Line]:

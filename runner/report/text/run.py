@@ -28,6 +28,7 @@ def reconcile(run: Run) -> str:
     parts = [
         [_header(run)],
         _table(outcomes),
+        _sources(run),
         list(_warnings(run.warnings)),
         _totals(run, outcomes),
         *(list(_held(held, run)) for held in sorted(run.held, key=lambda each: each.kustomization)),
@@ -121,6 +122,11 @@ def _totals(run: Run, outcomes: list[Outcome]) -> list[str]:
     if (run.interrupted or run.timed_out) and not run.dry_run:
         lines += _progress(outcomes)
     return lines
+
+
+def _sources(run: Run) -> list[str]:
+    """What was fetched from elsewhere, and whether it moved since the last deploy."""
+    return ["Sources:", *(_INDENT + style.source(each) for each in run.sources)] if run.sources else []
 
 
 def _requests(run: Run) -> list[str]:

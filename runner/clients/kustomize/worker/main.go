@@ -139,6 +139,8 @@ func (s *server) dispatch(q *request) (r response) {
 		return listArtifact(q.Root, q.Ignore)
 	case "encode":
 		return encodeObjects(q.Objects)
+	case "newest":
+		return newestTag(q)
 	case "ping", "version":
 		return response{Version: &versions{sourceHash, fluxVersion, kustomizeVersion(), runtime.Version()}}
 	}

@@ -36,6 +36,12 @@ type request struct {
 
 	// encode
 	Objects []json.RawMessage `json:"objects"`
+
+	// newest: an OCIRepository's spec.ref, and whether the layer that it selects is a Helm chart
+	Tags   []string `json:"tags"`
+	Range  string   `json:"range"`
+	Filter string   `json:"filter"`
+	Chart  bool     `json:"chart"`
 }
 
 // response is one line of standard output, for the request with the same id.
