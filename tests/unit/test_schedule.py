@@ -9,7 +9,7 @@ import pytest
 from runner import schedule
 from runner.errors import CycleError, LockLost
 from runner.graph import Milestone
-from runner.model import State
+from runner.model import Outcome, State
 from runner.schedule import Schedule
 from tests.fakes.play import PATIENCE, PROBE, Play, blocked, needs
 
@@ -292,3 +292,16 @@ def test_without_an_error_nobody_is_told_to_stop():
     play.ends("a", State.FAILED)
     play.over()
     assert not play.stopped.is_set()
+
+
+def test_an_end_makes_only_those_be_looked_at_who_need_it():
+    """Each of a long chain is asked again when something that it needs has come further, and only then."""
+    many, asked = 100, []
+    chain = {f"k{n:03}": needs("bad", *([f"k{n - 1:03}"] if n else [])) for n in range(many)}
+
+    def work(turn):
+        return Outcome(turn.id, State.FAILED if turn.id == "bad" else State.READY)
+
+    made = Schedule({"bad": needs(), **chain}, work, lambda id_, _: asked.append(id_), 16, lambda _: None)
+    assert len(made.run()) == many + 1
+    assert len(asked) <= 3 * many
