@@ -187,3 +187,25 @@ def test_a_first_run_that_is_killed_is_completed_by_the_next(
         complete(world, wanted, 0)
         if not struck:
             break
+
+
+def test_what_a_killed_run_made_anew_is_still_ours_to_delete(world: Bench, tmp_path: Path):
+    """Somebody had deleted it: the object is another one than that on record, and then Git lets it go."""
+    lay_out(world, 0)
+    world.reconcile(*LEASE)
+    one = f"/api/v1/namespaces/{world.namespace}/configmaps/one"
+    assert world.api.request("DELETE", one).status == 200
+    with FaultyProxy(world.kubeconfig) as proxy:
+
+        def kill() -> None:
+            run.kill()
+
+        proxy.on(lambda s: writes(s) and s.path == one, Fault(then=kill, lose=True))
+        run = world.start("reconcile", *LEASE, kubeconfig=proxy.kubeconfig(tmp_path))
+        run.communicate(timeout=120)
+    assert run.returncode == -signal.SIGKILL
+    assert world.get(one)
+    world.repository.remove("app/one.yaml")
+    world.repository.commit()
+    world.reconcile(*LEASE)
+    assert world.get(one) is None
