@@ -22,6 +22,14 @@ ALLOWED_SKIPS: dict[str, str] = {
 """Tests that may be skipped where CI=true, by a part of their name, each with the reason."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--every-write",
+        action="store_true",
+        help="kill a run at each of its writes; by default at some of them (tests/e2e/test_killed.py)",
+    )
+
+
 @pytest.fixture(autouse=True)
 def harmless_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody's Git configuration and nobody's cluster: a test that needs one says so."""

@@ -9,7 +9,7 @@ from runner import gate, inventory, redact, removal
 from runner.errors import LockError, RunnerError
 from runner.graph import Edge, Need
 from runner.mirror import Ending, Reason
-from runner.model import Outcome, State
+from runner.model import Held, Outcome, State
 from runner.ports import Phase, Progress
 from runner.schedule import Schedule
 from runner.session import Moved, Session
@@ -60,10 +60,14 @@ def run(session: Session, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
     late = {o.kustomization: o for o in outcomes}
     if session.prune_later and session.all_rendered:
         late = {id_: _prune_late(session, o) for id_, o in late.items()}
-    gone = tuple(_take_away(session, record) for record in _gone(session, late))
+    elif session.prune_later:
+        session.held_back(_unknown(session, late))
+    taken = tuple(_take_away(session, record) for record in _gone(session, late))
+    for id_ in sorted({session.gone[o.kustomization].parent for o in taken} & late.keys()):
+        late[id_] = _prune_late(session, late[id_])  # the objects that Kustomizations which are gone were
     _settle_moves(session)
     _tell_blocked(session, late.values())
-    ended = (*late.values(), *gone)
+    ended = (*late.values(), *taken)
     done = all(o.ok for o in ended) and not session.options.names and not session.options.namespace
     if done or session.wrote:
         session.deployed(done=done)
@@ -94,8 +98,20 @@ def _gone(session: Session, outcomes: Mapping[str, Outcome]) -> list[Record]:
         for id_ in order
         if id_ in session.records
         and not session.held_prunes.get(id_)
-        and (session.gone[id_].parent in session.gone or _well(outcomes.get(session.gone[id_].parent)))
+        and _well(outcomes.get(removal.who_lets_go(session.gone, id_)))
     ]
+
+
+def _unknown(session: Session, outcomes: Mapping[str, Outcome]) -> list[Held]:
+    """Prunes that had to wait until everything was known, which it never was."""
+    why = "it never became known in this run what every Kustomization wants"
+    found = []
+    for id_ in sorted(outcomes):
+        unit, record = session.units.get(id_), session.records.get(id_)
+        if unit is not None and record is not None and unit.kustomization.prune and outcomes[id_].ok:
+            refs = tuple(entry.ref for entry in removal.stale(record, session.owners))
+            found += [Held(id_, refs, why)] if refs and id_ not in session.held_prunes else []
+    return found
 
 
 def _well(outcome: Outcome | None) -> bool:
@@ -120,7 +136,7 @@ def _prune_late(session: Session, outcome: Outcome) -> Outcome:
     record = session.records.get(outcome.kustomization)
     if unit is None or record is None or outcome.state is not State.READY or not unit.kustomization.prune:
         return outcome
-    stale = removal.stale(record, session.owners)
+    stale = removal.ripe(session, removal.stale(record, session.owners))
     if not stale:
         return outcome
     try:

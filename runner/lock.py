@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from runner.ports import Clock, Cluster, Observer
 WAITING = "kustodian.io/waiting"
 COMMIT = "kustodian.io/commit"
 MARGIN = 0.25  # of the lease's duration: what is left for answers under way when the last write starts
+MOST_TRANSITIONS = 2**31 - 1  # that the API takes
 RENEWALS = 4  # how often a lease is renewed within its duration
 
 
@@ -64,14 +65,19 @@ class Held:
             f"the lock is lost: {self.lost}", hint="nothing more was written; the next run goes on from here."
         )
 
+    def outrank(self, fences: Iterable[int]) -> None:
+        """Go above the fences on record: a Lease that was deleted begins to count anew."""
+        self.fence = max([self.fence, *(fence + 1 for fence in fences)])
+
     def renew_until_stopped(self) -> None:
         """Renew a few times within each duration; the run's own thread does this."""
-        while not self._stop.wait(self.options.duration / RENEWALS):
+        while not self._stop.wait(self.options.duration / RENEWALS) and not self.lost:
             try:
                 self._renew()
             except ClusterError as exc:
                 if isinstance(exc, Refused) and exc.reason in {"Invalid", "NotFound"}:
-                    self.lost = f"{self.ref} was taken over by another run"
+                    self.lost = f"{self.ref} is not this run's any more"  # at once; who has it can wait
+                    self.lost = self._whose()
                     return  # else there may be time for another try
 
     def stop(self) -> None:
@@ -83,11 +89,22 @@ class Held:
             self.ref,
             [
                 {"op": "test", "path": "/spec/holderIdentity", "value": self.holder},
-                {"op": "replace", "path": "/spec/renewTime", "value": _stamp(self.clock)},
+                {"op": "add", "path": "/spec/renewTime", "value": _stamp(self.clock)},
             ],
         )
         self._renewed_at = asked_at
         self.waiting = (live["metadata"].get("annotations") or {}).get(WAITING, "")
+
+    def _whose(self) -> str:
+        """What became of the Lease that is not ours any more."""
+        try:
+            live = self.cluster.get(self.ref)
+        except ClusterError:
+            live = {}
+        if live is None:
+            return f"{self.ref} was deleted"
+        holder = (live.get("spec") or {}).get("holderIdentity")
+        return f"{self.ref} was taken over by {_holder(live) if holder else 'another run'}"
 
     def release(self) -> None:
         """Let the next run start at once; a lock that is lost is not ours to release."""
@@ -148,8 +165,10 @@ def _take(
             version = live["metadata"]["resourceVersion"] if live else ""
             if version != seen_version:
                 seen_version, seen_at = version, now
-            expiry = seen_at + _duration(live)
+            expiry = seen_at + _duration(live, held.options.duration)
             if _try(held, live, expired=now >= expiry):
+                if _is_held(live):
+                    listener(f"taking the lock of a run that fell silent ({_holder(live)})")
                 return
             if now >= deadline:
                 raise LockError(
@@ -165,9 +184,9 @@ def _take(
 def _try(held: Held, live: Manifest | None, *, expired: bool) -> bool:
     """Take the Lease if it is free, released or expired; whether that worked."""
     spec = (live or {}).get("spec") or {}
-    if live is not None and spec.get("holderIdentity") and not expired:
+    if _is_held(live) and not expired:
         return False
-    held.fence = int(spec.get("leaseTransitions") or 0) + 1
+    held.fence = min(int(spec.get("leaseTransitions") or 0) + 1, MOST_TRANSITIONS)
     asked_at = held.clock.monotonic()
     lease = _lease(held, live)
     try:
@@ -226,8 +245,13 @@ def _announce(held: Held, live: Manifest | None, is_newer: Callable[[str], bool]
         return  # it moved; the next look tells again
 
 
-def _duration(live: Manifest | None) -> float:
-    return float(((live or {}).get("spec") or {}).get("leaseDurationSeconds") or 0)
+def _is_held(live: Manifest | None) -> bool:
+    return bool(((live or {}).get("spec") or {}).get("holderIdentity"))
+
+
+def _duration(live: Manifest | None, ours: float) -> float:
+    """How long its holder may be silent; where somebody took that away, as long as we may."""
+    return float(((live or {}).get("spec") or {}).get("leaseDurationSeconds") or ours)
 
 
 def _holder(live: Manifest | None) -> str:

@@ -304,6 +304,8 @@ def _held(made: Session, ours: Mapping[str, Record]) -> dict[str, tuple[Held, ..
         unit = made.units.get(id_)
         if id_ in made.gone:
             entries = removal.stale(record, made.owners) if _deletes(record) else ()
+            if not made.units[removal.who_lets_go(made.gone, id_)].objects:
+                emptied.append(id_)
         elif unit is not None and unit.rendered and unit.kustomization.prune and made.options.selects(id_):
             entries = removal.stale(record, made.owners)
             if not unit.objects:

@@ -107,8 +107,9 @@ def guard(
 ) -> tuple[Held, ...]:
     """What would be deleted but looks like an accident, by Kustomization.
 
-    `emptied` are those that render nothing at all any more; `owned` is the size of the entry's whole
-    inventory. Something held is let through by the digest of exactly that set of objects.
+    `emptied` are those that render nothing at all any more, or went with a parent that does; `owned` is
+    the size of the entry's whole inventory. Something held is let through by the digest of exactly that
+    set of objects.
     """
     held: dict[str, Held] = {}
     everything = [entry.ref for entries in stale.values() for entry in entries]
@@ -123,7 +124,7 @@ def guard(
     for k in sorted(emptied):
         refs = [entry.ref for entry in stale.get(k, ())]
         if refs and k not in held:
-            reason = "it renders no object any more: an emptied path, or a wrong one"
+            reason = "it, or what rendered it, renders no object any more: an emptied path, or a wrong one"
             held[k] = Held(k, tuple(sorted(refs)), reason, approval(f"empty {k}", refs))
     return tuple(h for h in held.values() if h.digest not in approved)
 

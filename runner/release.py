@@ -44,7 +44,7 @@ def run(
         if again.versions(*mine) != known.versions(*mine):
             raise LockError("another run wrote while this one waited for its lock", hint="run it again.")
         told = _foresee(options, again, Exchange.read(cluster), resume=resume)
-        _hand_over(options, again.through(fenced), Exchange.read(cluster), fenced, told)
+        _hand_over(options, again.through(fenced), Exchange.read(cluster), fenced, told, held.fence)
     return replace(told, written=True)
 
 
@@ -102,7 +102,7 @@ def _shared(options: Options, known: Store, ours: Mapping[str, Record]) -> tuple
 
 
 def _hand_over(
-    options: Options, records: Store, exchange: Exchange, cluster: Cluster, told: Releasing
+    options: Options, records: Store, exchange: Exchange, cluster: Cluster, told: Releasing, fence: int
 ) -> None:
     for each in told.kustomizations:
         owned: Inventory = records.records[each.kustomization].inventory
@@ -110,12 +110,12 @@ def _hand_over(
         exchange.tell(each.kustomization, lambda live, o=ordered: mirror.listed(live, o), lambda: cluster)  # type: ignore[misc]
     for each in told.kustomizations:
         if each.kustomization != options.root:
-            records.forget(each.kustomization)
+            records.forget(each.kustomization, fence)
     for each in told.kustomizations:
         if each.resumed:
             off = [{"op": "replace", "path": "/spec/suspend", "value": False}]
             cluster.patch(kustomization_ref(each.kustomization), off)
-    records.forget(options.root)
+    records.forget(options.root, fence)
     own = [ref for ref in told.deleted if ref.kind != "ConfigMap"]
     for ref in own:
         live = cluster.get(ref)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from runner import apply, discover, inventory, plan, prune
 from runner.errors import ClusterError, NotServed
+from runner.evidence import FEW, SPARE, WORTH
 from runner.inventory import Entry
 from runner.lock import lease_ref
-from runner.model import FLUX, Action, Change, DeletionPolicy, Held, Kustomization, Manifest, ResourceRef
+from runner.model import (
+    FLUX,
+    Action,
+    Change,
+    DeletionPolicy,
+    Held,
+    Kustomization,
+    Manifest,
+    ResourceRef,
+    kustomization_ref,
+)
 from runner.prune import Stale, Verdict
 from runner.session import Session
 from runner.state import Record, config_map_ref
@@ -33,16 +45,21 @@ def stale(record: Record, owners: Mapping[ResourceRef, str]) -> tuple[Entry, ...
     return tuple(entry for ref, entry in sorted(record.inventory.items()) if ref not in owners)
 
 
+def ripe(session: Session, entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Those of stale objects that may be looked at now.
+
+    A Kustomization that is gone is deleted as an object only after what it owned.
+    """
+    unfinished = {kustomization_ref(id_) for id_ in session.gone if id_ in session.records}
+    return tuple(entry for entry in entries if entry.ref not in unfinished)
+
+
 def remove(
     session: Session, record: Record, entries: Iterable[Entry], timeout: float, resting: Resting = nullcontext
 ) -> Removed:
     """Delete what may go of `entries`, wait until it is gone, and say what stays and why."""
     withheld = {ref for held in session.held_prunes.get(record.kustomization, ()) for ref in held.refs}
-    judged = list(
-        session.world.pool.map(
-            lambda entry: _judge(session, record, entry), [e for e in entries if e.ref not in withheld]
-        )
-    )
+    judged = _judge_all(session, record, [e for e in entries if e.ref not in withheld])
     judged, held = _keep_containers(session, record.kustomization, judged)
     if not judged:
         return Removed(record.inventory, held=held)
@@ -88,6 +105,12 @@ def gone_in_order(records: Mapping[str, Record]) -> tuple[str, ...]:
     return tuple(ordered)
 
 
+def who_lets_go(gone: Mapping[str, Record], id_: str) -> str:
+    """The nearest ancestor of one that is gone which is not gone itself."""
+    parent = gone[id_].parent
+    return who_lets_go(gone, parent) if parent in gone else parent
+
+
 def _needs(record: Record) -> tuple[str, ...]:
     own = record.kustomization.partition("/")[0]
     listed = (record.manifest.get("spec") or {}).get("dependsOn") or []
@@ -100,11 +123,12 @@ def take_away(session: Session, record: Record) -> Removed:
     entries = stale(record, session.owners)
     kept = _left_behind(k, entries)
     if kept is not None:
-        session.forget(record.kustomization)
-        return Removed({}, kept)
-    timeout = k.timeout if k.deletion_policy is DeletionPolicy.WAIT_FOR_TERMINATION else min(k.timeout, 60.0)
-    removed = remove(session, record, entries, timeout)
-    moved = [ref for ref in removed.inventory if ref in session.owners]
+        removed = Removed(inventory.without(record.inventory, [e.ref for e in entries]), kept)
+    else:
+        patient = k.deletion_policy is DeletionPolicy.WAIT_FOR_TERMINATION
+        timeout = k.timeout if patient else min(k.timeout, 60.0)
+        removed = remove(session, record, ripe(session, entries), timeout)
+    moved = [ref for ref in removed.inventory if session.recorded_by_another(ref, record.kustomization)]
     rest = inventory.without(removed.inventory, moved)
     if rest:
         session.write(replace(record, inventory=rest))
@@ -116,8 +140,7 @@ def take_away(session: Session, record: Record) -> Removed:
 def foresee(session: Session, record: Record, entries: Iterable[Entry]) -> tuple[Change, ...]:
     """What `remove` would do, without doing it."""
     withheld = {ref for held in session.held_prunes.get(record.kustomization, ()) for ref in held.refs}
-    todo = [e for e in entries if e.ref not in withheld]
-    judged = list(session.world.pool.map(lambda entry: _judge(session, record, entry), todo))
+    judged = _judge_all(session, record, [e for e in entries if e.ref not in withheld])
     judged, held = _keep_containers(session, record.kustomization, judged)
     session.held_back(held)
     return tuple(
@@ -143,21 +166,81 @@ def _left_behind(k: Kustomization, entries: Iterable[Entry]) -> tuple[Change, ..
     return tuple(Change(entry.ref, Action.SKIPPED, f"left behind: {why}") for entry in entries)
 
 
-def _judge(session: Session, record: Record, entry: Entry) -> Stale:
+def _judge_all(session: Session, record: Record, entries: Sequence[Entry]) -> list[Stale]:
+    """What may become of each, by what is live now: after whoever takes an object over has applied it."""
+    world = session.world
+    groups: dict[tuple[str, str, str], list[Entry]] = defaultdict(list)
+    for entry in entries:
+        groups[entry.ref.group, entry.ref.kind, entry.ref.namespace].append(entry)
+    listed = dict(zip(groups, world.pool.map(lambda key: _list(session, groups[key]), groups), strict=True))
+    names = {(entry.ref.namespace, entry.ref.name) for entry in entries}
+    wanted: dict[tuple[str, str], list[ResourceRef]] = defaultdict(list)
+    for ref in tuple(session.owners):
+        if (ref.namespace, ref.name) in names:
+            wanted[ref.namespace, ref.name].append(ref)
+    protected = _protected(session)
+
+    def judge(entry: Entry) -> Stale:
+        ref = entry.ref
+        found = listed[ref.group, ref.kind, ref.namespace]
+        try:
+            live = _look(session, ref) if found is None else found.get(ref.name)
+            uids = _uids(session, live, wanted[ref.namespace, ref.name]) if live else frozenset()
+        except NotServed:
+            return Stale(entry, Verdict.GONE, "its kind is not served any more")
+        except ClusterError as exc:
+            return Stale(entry, Verdict.KEEP, f"query failed: {exc.message}")
+        return prune.judge(
+            entry,
+            live,
+            owner=record.kustomization,
+            desired_uids=uids,
+            protected=protected,
+            bootstrap=live is not None and plan.is_bootstrap(live) and not session.options.install_flux,
+        )
+
+    return list(world.pool.map(judge, entries))
+
+
+def _list(session: Session, entries: Sequence[Entry]) -> Mapping[str, Manifest] | None:
+    """The live objects of one kind and namespace by name, in one request; None to read each by itself."""
+    ref = entries[0].ref
+    if len(entries) <= FEW:
+        return None
     try:
-        live = _look(session, entry.ref)
+        items = session.world.cluster.list(
+            ref.group,
+            ref.kind,
+            namespace=ref.namespace,
+            metadata_only=True,
+            most=SPARE + WORTH * len(entries),
+        ).items
+    except ClusterError:
+        return None  # what is wrong is said of each
+    return {
+        i["metadata"]["name"]: i for i in items if (i["metadata"].get("namespace") or "") == ref.namespace
+    }
+
+
+def _uids(session: Session, live: Manifest, namesakes: Iterable[ResourceRef]) -> Collection[str]:
+    """The uid of a stale object, if it is one that is wanted under another kind or group."""
+    uid = live["metadata"].get("uid", "")
+    if uid in session.uids:
+        return {uid}
+    return {uid} if any(_uid(session, ref) == uid for ref in namesakes) else frozenset()
+
+
+def _uid(session: Session, ref: ResourceRef) -> str:
+    """The uid of a wanted object: on record, or of what is live; "" when there is none."""
+    owner = session.records.get(session.owners[ref])
+    known = owner.inventory.get(ref) if owner is not None else None
+    if known is not None and known.uid:
+        return known.uid
+    try:
+        live = _look(session, ref)
     except NotServed:
-        return Stale(entry, Verdict.GONE, "its kind is not served any more")
-    except ClusterError as exc:
-        return Stale(entry, Verdict.KEEP, f"query failed: {exc.message}")
-    return prune.judge(
-        entry,
-        live,
-        owner=record.kustomization,
-        desired_uids=session.uids,
-        protected=_protected(session),
-        bootstrap=live is not None and plan.is_bootstrap(live) and not session.options.install_flux,
-    )
+        return ""
+    return str(live["metadata"].get("uid", "")) if live is not None else ""
 
 
 def _look(session: Session, ref: ResourceRef) -> Manifest | None:

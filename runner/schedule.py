@@ -85,11 +85,14 @@ class Schedule:
     _weights: dict[str, int] = field(default_factory=dict)
     _reached: dict[str, Milestone] = field(default_factory=dict)
     _running: set[str] = field(default_factory=set)
+    _users: dict[str, set[str]] = field(default_factory=dict)  # who needs a Kustomization
+    _due: set[str] = field(default_factory=set)  # whose needs changed since they were looked at
     _errors: list[BaseException] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def __post_init__(self) -> None:
         self.slots = Slots(self.max_parallel)
+        self._enter(self.nodes)
 
     def run(self) -> tuple[Outcome, ...]:
         """Do all of them; outcomes in the order in which they ended.
@@ -110,12 +113,14 @@ class Schedule:
     def reached(self, id_: str, milestone: Milestone) -> None:
         with self._changed:
             self._reached[id_] = max(milestone, self._reached.get(id_, milestone))
+            self._due |= self._users.get(id_, set())
             self._changed.notify_all()
 
     def add(self, nodes: Mapping[str, Node]) -> None:
         with self._changed:
             self._weights = graph.weights({**self.nodes, **nodes})
             self.nodes.update(nodes)
+            self._enter(nodes)
             self._changed.notify_all()
 
     def weight(self, id_: str) -> int:
@@ -132,6 +137,16 @@ class Schedule:
     def unstarted(self) -> tuple[str, ...]:
         return tuple(sorted(self.nodes.keys() - self.outcomes.keys() - self._running))
 
+    def _enter(self, nodes: Mapping[str, Node]) -> None:
+        self._due |= nodes.keys()
+        for id_, node in nodes.items():
+            for need in node.needs:
+                self._users.setdefault(need.id, set()).add(id_)
+
+    def _ended(self, id_: str, outcome: Outcome) -> None:
+        self.outcomes[id_] = outcome
+        self._due |= self._users.get(id_, set())
+
     def _dispatch(self, threads: ThreadPoolExecutor) -> None:
         with self._changed:
             while len(self.outcomes) < len(self.nodes):
@@ -144,17 +159,19 @@ class Schedule:
 
     def _start_what_may(self, threads: ThreadPoolExecutor) -> bool:
         moved = False
-        for id_ in self.unstarted:
+        due, self._due = self._due - self.outcomes.keys() - self._running, set()
+        for id_ in sorted(due, key=lambda each: (-self.weight(each), each)):
             needs = self.nodes[id_].needs
             failed = tuple(sorted(need for need in needs if self._hopeless(id_, need)))
             if failed:
                 outcome = self.blocked(id_, failed)
                 if outcome is not None:
-                    self.outcomes[id_] = outcome
+                    self._ended(id_, outcome)
                     moved = True
                     continue
             if all(need in failed or self._met(id_, need) for need in needs):
                 self._running.add(id_)
+                self._due |= self._users.get(id_, set())  # a `readyExpr` may ask for one that has begun
                 waited = tuple(sorted({need.id for need in needs if need.id in self.nodes}))
                 threads.submit(self._work, Turn(id_, self, waited))
                 moved = True
@@ -175,7 +192,7 @@ class Schedule:
             self.slots.release()
         with self._changed:
             self._running.discard(turn.id)
-            self.outcomes[turn.id] = outcome
+            self._ended(turn.id, outcome)
             if outcome.ok and outcome.state is not State.SKIPPED and outcome.state is not State.SUSPENDED:
                 self._reached[turn.id] = Milestone.READY
             self._changed.notify_all()

@@ -276,8 +276,9 @@ class Session:
 
     def forget(self, kustomization: str) -> None:
         self.begin()
-        if self._writer is not None:
-            self._writer.forget(kustomization)
+        if self._writer is None or self.lock.held is None:
+            raise LockLost("the lock was given back")
+        self._writer.forget(kustomization, self.lock.held.fence)
 
     def report(self, outcomes: tuple[Outcome, ...], *, dry_run: bool = False) -> Run:
         """Everything there is to say about this run."""
@@ -350,6 +351,7 @@ class Session:
         if again.versions(self.repository, self.entry) != self.store.versions(self.repository, self.entry):
             raise Moved("another run finished while this one waited for its lock")
         self.before_first_write(again)
+        held.outrank(record.fence for record in again.records.values())
         self._writer = again.through(self.world.cluster.fenced(held.check))
         if not self.key:
             self.key = self._writer.digest_key(self.fleet.root.partition("/")[0], create=True)

@@ -82,11 +82,15 @@ class Store:
             hint="nothing but kustodian should write to it.",
         )
 
-    def forget(self, kustomization: str) -> None:
-        """Delete the record of a Kustomization that is gone, with everything it owned."""
+    def forget(self, kustomization: str, fence: int) -> None:
+        """Delete the record of a Kustomization that is gone, with everything it owned.
+
+        Raises LockLost when a later holder of the lock has written it.
+        """
         ref = state.config_map_ref(kustomization)
         live = self.cluster.get(ref)
         if live is not None:
+            _outranks(fence, state.decode(live))
             self.cluster.delete(ref, uid=live["metadata"]["uid"])
         with self._lock:
             self.records.pop(kustomization, None)
@@ -140,8 +144,7 @@ class Store:
         if live is None:
             return
         found = state.decode(live)
-        if found.fence > record.fence:
-            raise LockLost(f"{record.kustomization} was recorded by a run that took the lock over")
+        _outranks(record.fence, found)
         with self._lock:
             self._versions[record.kustomization] = live["metadata"]["resourceVersion"]
 
@@ -150,3 +153,9 @@ class Store:
             self.records[record.kustomization] = record
             self.stored[record.kustomization] = record
             self._versions[record.kustomization] = config_map["metadata"]["resourceVersion"]
+
+
+def _outranks(fence: int, found: Record) -> None:
+    """Make sure that no later holder of the lock wrote what is there. Raises LockLost."""
+    if found.fence > fence:
+        raise LockLost(f"{found.kustomization} was recorded by a run that took the lock over")

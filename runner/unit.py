@@ -123,6 +123,9 @@ class Reconciliation:
         record = self.session.records.get(self.unit.id)
         if record is not None and record.state is State.READY:
             self.turn.ready()
+        if record is not None and suspended and self.session.options.selects(self.unit.id):
+            # Its spec decides what becomes of its objects when it goes.
+            self.session.write(replace(self.session.fresh(self.unit), manifest=self._manifest()))
         state = State.SUSPENDED if suspended else State.SKIPPED
         self._tell(Phase(state))
         return Outcome(self.unit.id, state)
@@ -181,7 +184,7 @@ class Reconciliation:
             todo = [a for a in assessed if a.action.writes]
             self.entries |= {a.ref: proofs.entry(a) for a in assessed if a.reason != plan.VIRTUAL}
             if todo:
-                self._record_ahead(desired)
+                self._record_ahead(desired, todo)
                 self._send(todo, proofs)
             self.changes += [a.change for a in assessed if not a.action.writes]
             if apply.is_waited_for(stage):
@@ -213,18 +216,21 @@ class Reconciliation:
             if planned != "" and planned != impact.digest(a.action, a.live, a.merged):
                 raise Failed(f"{a.ref} would be {a.action}, which is not what was planned", hint=_PLAN_AGAIN)
 
-    def _record_ahead(self, desired: Iterable[Manifest]) -> None:
+    def _record_ahead(self, desired: Iterable[Manifest], todo: Iterable[Assessment]) -> None:
         """Write down everything that may be touched, before the first write: nothing stays untracked.
 
-        Without proofs: of a run that is killed nobody knows what it applied.
+        Without proofs: of a run that is killed nobody knows what it applied. And without the uid of an
+        object that is another one, or will be.
         """
-        if self.recorded_ahead:
-            return
         before = self.session.fresh(self.unit)
+        anew = [a.ref for a in todo if _is_another(before.inventory.get(a.ref), a.live)]
+        if self.recorded_ahead and not anew:
+            return
         wanted = inventory.of(
             Entry(ResourceRef.of(m)) for m in desired if not plan.skipped(m, self.session.ground)
         )
         together = inventory.union(inventory.unproven(before.inventory), wanted)
+        together |= {ref: Entry(ref) for ref in anew}
         self.session.begin()
         self.session.write(replace(before, inventory=together, state=None, manifest=self._manifest()))
         self.recorded_ahead = True
@@ -340,7 +346,9 @@ class Reconciliation:
     def _prune(self) -> None:
         """Drop what left Git, now that what replaces it is healthy."""
         record = self.session.fresh(self.unit)
-        stale = removal.stale(record, self.session.owners)
+        everything = removal.stale(record, self.session.owners)
+        stale = removal.ripe(self.session, everything)
+        self.entries |= {e.ref: e for e in everything if e not in stale}
         if not stale:
             return
         if not self.unit.kustomization.prune:
@@ -362,6 +370,7 @@ class Reconciliation:
         kept = {e.ref: e for e in stale if e.ref in removed.inventory}
         self.entries |= kept
         if removed.errors:
+            self.session.write(replace(record, inventory=removed.inventory))
             raise Failed("delete failed: " + "\n".join(removed.errors))
 
     def _record(self, state: State, message: str) -> None:
@@ -392,7 +401,8 @@ class Reconciliation:
             seen=seen,
             history=before.history if same else (snapshot, *before.history)[:HISTORY],
         )
-        if inventory.alike(before.inventory, owned) and replace(made, inventory=before.inventory) == before:
+        known = self.session.records.get(self.unit.id, Record(self.unit.id))
+        if inventory.alike(known.inventory, owned) and replace(made, inventory=known.inventory) == known:
             return
         self.session.write(made)
 
@@ -482,6 +492,11 @@ class Reconciliation:
 
     def _tell(self, phase: Phase, detail: str = "") -> None:
         self.session.world.listener(Progress(self.unit.id, phase, detail))
+
+
+def _is_another(known: Entry | None, live: Manifest | None) -> bool:
+    """Whether what is on record is not the object that an apply touches."""
+    return known is not None and known.uid not in {"", live["metadata"].get("uid", "") if live else None}
 
 
 def owned_by_another(session: Session, id_: str, a: Assessment) -> Assessment:

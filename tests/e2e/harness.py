@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from runner import state
 from tests.cluster import ControlPlane, wait_until
 from tests.cluster.api import Api
 
@@ -145,6 +146,13 @@ class Bench:
         items = self.api.get(f"/api/v1/namespaces/{self.namespace}/configmaps").body["items"]
         names = {item["metadata"]["name"] for item in items}
         return {name for name in names if name != "kube-root-ca.crt" and not name.startswith("kustodian-")}
+
+    def records(self) -> dict[str, state.Record]:
+        """What is remembered of this test's Kustomizations, by name."""
+        items = self.api.get(f"/api/v1/namespaces/{self.namespace}/configmaps").body["items"]
+        ours = [i for i in items if (i["metadata"].get("labels") or {}).get(state.LABEL) == "state"]
+        found = [state.decode(each) for each in ours]
+        return {record.kustomization.partition("/")[2]: record for record in found}
 
     def writes(self) -> list[str]:
         """Every write request of this test's user, from the audit log; dry-runs are none."""

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from runner import state
 from tests.cluster import wait_until
 from tests.e2e.harness import ENTRY, Bench, Repository, config_map, deployment, kustomization
-from tests.integration.faults import Fault, FaultyProxy, Seen
+from tests.integration.faults import Fault, FaultyProxy, Seen, writes
 
 pytestmark = pytest.mark.cluster
 OWNER = "kustomize.toolkit.fluxcd.io/name"
@@ -33,19 +29,6 @@ def app(world: Bench) -> Bench:
     world.repository.write("app/web.yaml", deployment(world, "web"))
     world.repository.commit()
     return world
-
-
-def records(world: Bench) -> dict[str, state.Record]:
-    items = world.api.get(f"/api/v1/namespaces/{world.namespace}/configmaps").body["items"]
-    found = [
-        state.decode(i) for i in items if (i["metadata"].get("labels") or {}).get(state.LABEL) == "state"
-    ]
-    return {record.kustomization.partition("/")[2]: record for record in found}
-
-
-def tracked(world: Bench) -> set[str]:
-    """The ConfigMaps that some inventory holds."""
-    return {ref.name for r in records(world).values() for ref in r.inventory if ref.kind == "ConfigMap"}
 
 
 def test_a_second_run_writes_nothing(app: Bench):
@@ -119,7 +102,7 @@ def test_a_kustomization_that_leaves_git_takes_its_objects_along(app: Bench):
 
     assert gone.changes("other") == {"ConfigMap/others": "deleted"}
     assert app.config_maps() == {"one", "two", "three"}
-    assert "other" not in records(app)
+    assert "other" not in app.records()
 
 
 def test_a_kustomization_that_orphans_leaves_its_objects(app: Bench):
@@ -135,7 +118,7 @@ def test_a_kustomization_that_orphans_leaves_its_objects(app: Bench):
     app.reconcile()
 
     assert "others" in app.config_maps()
-    assert "other" not in records(app)
+    assert "other" not in app.records()
 
 
 def test_an_object_that_moves_is_never_deleted(app: Bench):
@@ -152,7 +135,7 @@ def test_an_object_that_moves_is_never_deleted(app: Bench):
     assert moved.changes("other")["ConfigMap/two"] == "moved"
     live = app.get(f"/api/v1/namespaces/{app.namespace}/configmaps/two")
     assert (live["metadata"]["uid"], live["metadata"]["labels"][OWNER]) == (uid, "other")
-    names = {name: {ref.name for ref in r.inventory} for name, r in records(app).items()}
+    names = {name: {ref.name for ref in r.inventory} for name, r in app.records().items()}
     assert "two" in names["other"]
     assert "two" not in names["app"]
 
@@ -242,73 +225,8 @@ def test_an_older_commit_does_not_undo_a_newer_one(app: Bench):
     assert back.changes("app")["ConfigMap/two"] == "configured"
 
 
-def writes_of(request: Seen) -> bool:
-    return request.method != "GET" and "dryRun" not in request.query
-
-
-@contextmanager
-def killing(world: Bench, number: int, directory: Path, *, after: bool) -> Iterator[subprocess.Popen[str]]:
-    """A run that is killed at its write of that number: before the server sees it, or right after."""
-    directory.mkdir()
-    with FaultyProxy(world.kubeconfig) as proxy:
-        running: list[subprocess.Popen[str]] = []
-        count = 0
-
-        def strike(request: Seen) -> bool:
-            nonlocal count
-            count += writes_of(request)
-            if count < number or not writes_of(request):
-                return False
-            if not after or count > number:
-                running[0].kill()
-                return True
-            return False
-
-        refuse = Fault(answer=(500, {}, b"{}"))
-        proxy.on(strike, refuse, times=10_000)
-        config = proxy.kubeconfig(directory)
-        running.append(world.start("reconcile", "--lease-duration", "1s", kubeconfig=config))
-        yield running[0]
-        running[0].communicate()
-
-
-def test_a_killed_run_is_completed_by_the_next(app: Bench, tmp_path: Path):
-    """Ten runs, each killed at another write; each changes, creates, deletes and moves objects."""
-    app.repository.write("clusters/test/other.yaml", kustomization(app, "other", "other"))
-    app.repository.write("other/other.yaml", config_map(app, "others"))
-    app.repository.commit()
-    app.reconcile("--lease-duration", "1s")
-    uid = app.get(f"/api/v1/namespaces/{app.namespace}/configmaps/three")["metadata"]["uid"]
-    killed = 0
-    for number in range(1, 11):
-        there, back = ("app", "other") if number % 2 else ("other", "app")
-        app.repository.git("mv", f"{there}/three.yaml", f"{back}/three.yaml")
-        app.repository.write("app/two.yaml", config_map(app, "two", key=str(number)))
-        app.repository.write(f"app/new-{number}.yaml", config_map(app, f"new-{number}"))
-        if number > 1:
-            app.repository.remove(f"app/new-{number - 1}.yaml")
-        app.repository.commit()
-
-        with killing(app, number, tmp_path / f"run-{number}", after=number % 3 == 0) as run:
-            run.wait(60)
-        killed += run.returncode == -signal.SIGKILL
-        live = {name for name in app.config_maps() if name.startswith("new-")}
-        assert live <= tracked(app), "an object exists that no inventory holds"
-
-        finished = app.reconcile("--lease-duration", "1s")
-        assert set(finished.states.values()) == {"ready"}
-        expected = {"one", "two", "three", "others", f"new-{number}"}
-        assert app.config_maps() == expected
-        assert tracked(app) == expected
-        two = app.get(f"/api/v1/namespaces/{app.namespace}/configmaps/two")
-        assert two["data"] == {"key": str(number)}
-    three = app.get(f"/api/v1/namespaces/{app.namespace}/configmaps/three")
-    assert three["metadata"]["uid"] == uid, "an object that moved was deleted on the way"
-    assert killed == 10
-
-
 def applies(request: Seen) -> bool:
-    return writes_of(request) and request.method == "PATCH" and "/deployments/" in request.path
+    return writes(request) and request.method == "PATCH" and "/deployments/" in request.path
 
 
 def test_of_two_runs_at_once_one_waits(app: Bench, tmp_path: Path):

@@ -53,6 +53,13 @@ class Fault:
     """Bytes of the answer's body until the connection is cut."""
     hold: threading.Event | None = None
     """Wait for this before anything."""
+    then: Callable[[], object] | None = None
+    """Forward it, and do this once the server has answered, before the client learns of it."""
+
+
+def writes(request: Seen) -> bool:
+    """Whether a request changes something."""
+    return request.method != "GET" and "dryRun" not in request.query
 
 
 def status(code: int, reason: str, message: str, **headers: str) -> Fault:
@@ -192,6 +199,8 @@ class FaultyProxy:
         with self._upstream.exchange(
             client.command, client.path, body, {**headers, **fault.headers}
         ) as answer:
+            if fault.then is not None:
+                fault.then()
             if fault.lose:
                 answer.read()
                 client.close_connection = True

@@ -7,7 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 
 import pytest
@@ -104,6 +104,18 @@ def test_an_earlier_holder_never_overwrites_a_later_one(cluster: KubernetesClust
     assert found.fence == 2
 
 
+def test_an_earlier_holder_never_deletes_what_a_later_one_wrote(cluster: KubernetesCluster, namespace: str):
+    earlier, later = Store(cluster), Store(cluster)
+    earlier.write(record(namespace, fence=1))
+    later.load()
+    later.write(record(namespace, fence=2))
+    with pytest.raises(LockLost):
+        earlier.forget(f"{namespace}/fleet", 1)
+    assert read(cluster, namespace) is not None
+    later.forget(f"{namespace}/fleet", 2)
+    assert read(cluster, namespace) is None
+
+
 def test_writers_of_different_kustomizations_do_not_meet(cluster: KubernetesCluster, namespace: str):
     store = Store(cluster)
     wanted = [replace(record(namespace), kustomization=f"{namespace}/k{n}") for n in range(20)]
@@ -116,12 +128,21 @@ def test_writers_of_different_kustomizations_do_not_meet(cluster: KubernetesClus
     assert [found[each.kustomization] for each in wanted] == wanted
 
 
-def hold(cluster: KubernetesCluster, namespace: str, **options: float):
+class Wrong(SystemClock):
+    """The clock of a machine that is a day late."""
+
+    def now(self) -> float:
+        return super().now() - 86400
+
+
+def hold(
+    cluster: KubernetesCluster, namespace: str, clock: SystemClock | None = None, **options: float
+) -> AbstractContextManager[lock.Held]:
     return lock.hold(
         f"{namespace}/fleet",
         cluster,
         WatchingObserver(cluster.impatient()),
-        SystemClock(),
+        clock or SystemClock(),
         LockOptions(**{"duration": 1.0, "timeout": 20.0, **options}),
     )
 
@@ -165,6 +186,32 @@ def test_a_lock_whose_holder_died_is_taken_over(cluster: KubernetesCluster, name
     with hold(cluster, namespace) as taken:
         assert taken.fence == 2
         wait_until(lambda: lost(held), "the dead holder may not write")
+
+
+@pytest.mark.parametrize(("holds", "waits"), [(Wrong, SystemClock), (SystemClock, Wrong)])
+def test_wrong_clocks_do_not_matter(
+    cluster: KubernetesCluster, namespace: str, holds: type[SystemClock], waits: type[SystemClock]
+):
+    """A lease that is renewed is not taken, however old its times look; one that is not, is."""
+    alive = hold(cluster, namespace, holds())
+    with alive as held:
+        with pytest.raises(LockError), hold(cluster, namespace, waits(), timeout=2.5):
+            pass
+        held.stop()
+        with hold(cluster, namespace, waits()) as taken:
+            assert taken.fence == 2
+            assert lost(held)
+
+
+def test_a_fence_is_higher_than_any_on_record(cluster: KubernetesCluster, namespace: str):
+    """A Lease that somebody deleted counts from one again."""
+    with hold(cluster, namespace) as held:
+        held.outrank([])
+        assert held.fence == 1
+        held.outrank([3, 7, 5])
+        assert held.fence == 8
+        held.outrank([2])
+        assert held.fence == 8
 
 
 def lost(held: lock.Held) -> bool:

@@ -218,6 +218,18 @@ def test_one_that_renders_nothing_any_more_is_held(plan):
     assert held(plan({**FILES, "web": []}, record("web"))) == {}
 
 
+def test_what_goes_with_a_parent_that_renders_nothing_any_more_is_held(plan):
+    """As when an entry is renamed: its root lists nobody, and owns nothing itself."""
+    old = record("old", "x")
+    child = record("child", "y", parent="flux-system/old")
+    emptied = {"production": []}
+    assert held(plan(emptied, old, child)) == {
+        "flux-system/child": [((ref("y"),), True)],
+        "flux-system/old": [((ref("x"),), True)],
+    }
+    assert held(plan(FILES, old, child)) == {}
+
+
 def test_an_object_that_moved_is_not_stale(plan):
     files = {"production": [ks("web"), ks("api")], "web": [], "api": [config("a")]}
     session = plan(files, record("web", "a"))

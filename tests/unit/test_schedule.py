@@ -9,7 +9,7 @@ import pytest
 from runner import schedule
 from runner.errors import CycleError, LockLost, TimeUp
 from runner.graph import Milestone
-from runner.model import State
+from runner.model import Outcome, State
 from runner.schedule import Schedule
 from tests.fakes.play import PATIENCE, PROBE, Play, blocked, needs
 
@@ -304,3 +304,16 @@ def test_when_the_time_is_up_nothing_more_starts_and_those_at_work_end_first():
         play.over()
     assert not play.started["b"].is_set()
     assert isinstance(play.reason, TimeUp)
+
+
+def test_an_end_makes_only_those_be_looked_at_who_need_it():
+    """Each of a long chain is asked again when something that it needs has come further, and only then."""
+    many, asked = 100, []
+    chain = {f"k{n:03}": needs("bad", *([f"k{n - 1:03}"] if n else [])) for n in range(many)}
+
+    def work(turn):
+        return Outcome(turn.id, State.FAILED if turn.id == "bad" else State.READY)
+
+    made = Schedule({"bad": needs(), **chain}, work, lambda id_, _: asked.append(id_), 16, lambda _: None)
+    assert len(made.run()) == many + 1
+    assert len(asked) <= 3 * many
