@@ -15,7 +15,7 @@ from typing import Protocol
 
 from runner.forge import Ancestry, Check, Comment, Pull, Told
 from runner.model import Artifact, Manifest, ResourceRef
-from runner.rendered import ArtifactListing, BuildRequest, Built, ParsedFile
+from runner.rendered import ArtifactListing, BuildRequest, Built, Opened, ParsedFile, Sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +162,19 @@ class Builder(Protocol):
 
     def encode(self, objects: Sequence[Manifest]) -> str:
         """Objects as a multi-document YAML text."""
+
+
+class Opener(Protocol):
+    """Opens what SOPS has sealed; any number of threads may call it."""
+
+    def open(
+        self, secret: str, keys: Mapping[str, str], given: Mapping[str, str], items: Sequence[Sealed]
+    ) -> Sequence[Opened]:
+        """What each holds. Keys are in base64, by the names that Flux knows them by in a Secret.
+
+        `secret` names the one that `keys` are from; `given` are the run's own.
+        Raises DecryptionError when a key cannot be read, or nothing can be opened at all.
+        """
 
 
 class PathChangeKind(StrEnum):
