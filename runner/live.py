@@ -134,8 +134,8 @@ def _pending(session: Session, base: Fleet | None) -> Iterator[Pending]:
 
 
 def _differs(unit: Unit, record: Record) -> bool:
-    if unit.rendering is None or not unit.rendering.ok:
-        return False
+    if unit.rendering is None or not unit.rendering.ok or not unit.rendering.variables.complete:
+        return False  # what is not known is shown otherwise
     return bool(record.shown_digest) and state.digest(b"", unit.rendering.shown) != record.shown_digest
 
 

@@ -124,6 +124,8 @@ class Kustomization:
     deletion_policy: DeletionPolicy = DeletionPolicy.MIRROR_PRUNE
     health_checks: tuple[ResourceRef, ...] = ()
     post_build: PostBuild | None = None
+    decrypts: bool = False  # spec.decryption is set
+    keys_from: VariableSource | None = None  # the Secret of decryption.secretRef
     labels: Mapping[str, str] = field(default_factory=dict)  # commonMetadata.labels
     annotations: Mapping[str, str] = field(default_factory=dict)  # commonMetadata.annotations
     warnings: tuple[str, ...] = ()  # what is odd about its object, although it is accepted

@@ -115,6 +115,11 @@ class Sealed:
 _STANDING = re.compile(r"‹SOPS [^›]* [0-9a-f]{8}›")  # the render worker writes it
 
 
+def is_sealed(name: str) -> bool:
+    """Whether a name of `RenderedResource.unresolved` is of something sealed: no variable has a space."""
+    return " " in name
+
+
 def sealed(content: bytes) -> str:
     """The placeholders in a text, each once: what of it stays sealed. "" when there are none."""
     return " ".join(dict.fromkeys(_STANDING.findall(content.decode(errors="replace"))))

@@ -65,6 +65,8 @@ def parse(manifest: Manifest) -> Kustomization:
         deletion_policy=DeletionPolicy(spec.get("deletionPolicy", DeletionPolicy.MIRROR_PRUNE)),
         health_checks=tuple(_health_check(each) for each in spec.get("healthChecks", ())),
         post_build=_post_build(spec["postBuild"], own) if "postBuild" in spec else None,
+        decrypts="decryption" in spec,
+        keys_from=_keys_from(spec.get("decryption") or {}, own),
         labels=metadata.get("labels") or {},
         annotations=metadata.get("annotations") or {},
         warnings=tuple(check.warnings(manifest)),
@@ -97,6 +99,11 @@ def root(id_: str, entry: str) -> Kustomization:
 
 def _source(where: Mapping[str, Any], namespace: str) -> SourceRef:
     return SourceRef(where["kind"], where.get("namespace") or namespace, where["name"])
+
+
+def _keys_from(where: Mapping[str, Any], namespace: str) -> VariableSource | None:
+    secret = where.get("secretRef")
+    return VariableSource("Secret", namespace, secret["name"]) if secret else None
 
 
 def _health_check(item: Mapping[str, Any]) -> ResourceRef:

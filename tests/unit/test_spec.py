@@ -53,6 +53,8 @@ DEFAULTS = {
     "deletes": True,
     "health_checks": (),
     "post_build": None,
+    "decrypts": False,
+    "keys_from": None,
     "labels": {},
     "annotations": {},
     "warnings": (),
@@ -227,7 +229,6 @@ def test_everything_that_is_wrong_comes_in_one_error_that_names_the_object():
     subject, _, problems = caught.value.message.partition(": ")
     assert subject == "Kustomization flux-system/web"
     assert [problem.split(" not ")[0] for problem in problems.split("; ")] == [
-        "spec.decryption: SOPS decryption is",
         "spec.decryption.provider is 'gpg',",
         "spec.dependsOn[1].name is missing",
         "spec.force: recreating objects is",
