@@ -231,6 +231,23 @@ def test_a_key_of_the_run_stands_in_for_a_secret_that_is_not_there(fleet: Bench,
     assert value(fleet, "db", "password") == CANARY
 
 
+def test_the_key_of_a_run_is_for_what_names_none_and_never_for_a_preview(fleet: Bench, key: AgeKey):
+    sealing = {"decryption": {"provider": "sops"}}
+    fleet.repository.write("clusters/test/fleet.yaml", kustomization(fleet, "app", "app", **sealing))
+    fleet.repository.commit()
+    fleet.env["SOPS_AGE_KEY"] = key.secret
+    fleet.reconcile()
+    assert value(fleet, "db", "password") == CANARY
+
+    fleet.env["KUSTODIAN_DECRYPTOR"] = "/nowhere"
+    plan = fleet.run("plan")
+    dry = fleet.reconcile("--dry-run")
+
+    assert plan.code == 0, told(plan)
+    assert dry.changes("app")["Secret/db"] == "unknown"
+    assert_clean(told(plan), told(dry))
+
+
 def test_without_the_secret_nothing_of_it_is_applied(fleet: Bench):
     result = fleet.reconcile(code=1)
 
