@@ -2,12 +2,13 @@
 FROM python:3.13-slim AS build
 ENV PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 
-# The render worker takes longest and changes least: nothing but its own sources makes it anew.
+# What is written in Go takes longest and changes least: nothing but its own sources makes it anew.
 WORKDIR /build
 COPY runner/clients/kustomize/compile.py runner/clients/kustomize/toolchain.py render/
 COPY runner/clients/kustomize/worker render/worker
-RUN KUSTODIAN_CACHE=/tmp/kustodian python -m render.compile \
- && mv /tmp/kustodian/worker/*/kustodian-worker . \
+COPY runner/clients/kustomize/decryptor render/decryptor
+RUN KUSTODIAN_CACHE=/tmp/kustodian python -m render.compile worker decryptor \
+ && mv /tmp/kustodian/worker/*/kustodian-worker /tmp/kustodian/decryptor/*/kustodian-decryptor . \
  && rm -rf /tmp/kustodian /root/go /root/.cache
 
 # Without pip of its own: nobody installs anything into the finished image.
@@ -17,7 +18,8 @@ RUN python -m pip --python /opt/venv/bin/python install --no-compile --only-bina
 
 COPY pyproject.toml README.md LICENSE src/
 COPY runner src/runner
-RUN KUSTODIAN_WORKER_PREBUILT=/build/kustodian-worker python -m pip wheel --no-deps --wheel-dir dist ./src \
+RUN KUSTODIAN_WORKER_PREBUILT=/build/kustodian-worker KUSTODIAN_DECRYPTOR_PREBUILT=/build/kustodian-decryptor \
+    python -m pip wheel --no-deps --wheel-dir dist ./src \
  && python -m pip --python /opt/venv/bin/python install --no-compile --no-deps --no-index dist/*.whl
 
 FROM python:3.13-slim

@@ -59,7 +59,7 @@ def clients(
     Progress goes to `stream`: drawn on a terminal (`live`), as lines of a log, or (None) not at all.
     """
     from runner.clients.git import GitCheckout
-    from runner.clients.kustomize import WorkerPool
+    from runner.clients.kustomize import Decryptor, WorkerPool
     from runner.console import console
 
     clock = SystemClock()
@@ -72,6 +72,7 @@ def clients(
         if live is not None:
             listener = stack.enter_context(console(stream, clock, live=live))
         builder = stack.enter_context(WorkerPool())
+        opener = stack.enter_context(Decryptor())
         pool = stack.enter_context(_pool())
         memory = _memory(options.cache, repository.identity) if options.cache is not None else None
         if memory is not None:
@@ -83,6 +84,7 @@ def clients(
             pool=pool,
             listener=listener,
             directory=directory,
+            opener=opener,
             memory=memory,
             fetch=_Fetching(options, directory, stop, stack, with_cluster and not options.dry_run),
             connect=_Connection(options, stop, stack) if with_cluster else None,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runner.model import Action, Held, Manifest, ResourceRef, SourceRevision, State
-from runner.rendered import Problem
+from runner.rendered import Problem, is_sealed
 
 
 class Cause(enum.StrEnum):
@@ -88,9 +88,19 @@ class ObjectChange:
     after: Manifest | None = field(default=None, repr=False)  # None: goes away
     was: ResourceRef | None = None  # its name on the other side, when a generator's hash changed it
     moved_from: str = ""  # the Kustomization that wanted it before
-    unknown: tuple[str, ...] = ()  # variables that only the cluster has: their expressions are verbatim
+    unknown: tuple[str, ...] = ()  # what is not known of it: variables, and what SOPS has sealed
     drift: tuple[FieldChange, ...] = ()  # live (before) against base (after): not of this change
     clashes: tuple[str, ...] = ()  # paths that this change and somebody in the cluster both touched
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """Variables that only the cluster has: their expressions are verbatim."""
+        return tuple(name for name in self.unknown if not is_sealed(name))
+
+    @property
+    def sealed(self) -> tuple[str, ...]:
+        """What SOPS has sealed, and what is named after such."""
+        return tuple(name for name in self.unknown if is_sealed(name))
 
 
 @dataclass(frozen=True, slots=True)

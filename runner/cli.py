@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from runner.errors import ExitCode, Interrupted, RunnerError
+from runner.errors import ExitCode, Interrupted, RunnerError, UsageError
 from runner.options import ROOT, Dependents, PruneOrder
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -185,7 +186,7 @@ def reconcile(**given: Any) -> int:  # noqa: ANN401 -- click gives what the deco
     from runner.report import json, text, yaml
 
     output, differences, plan = (given.pop(name) for name in ("output", "exit_code", "plan"))
-    chosen = options(**given)
+    chosen = options(**given, **_keys())
     if plan is not None:
         from runner.review import keeping_to
 
@@ -369,7 +370,8 @@ def plan(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
 
     output, differences, base, out = (given.pop(name) for name in ("output", "exit_code", "base", "out"))
     kept, unkept = given.pop("cache_dir"), given.pop("no_cache")
-    chosen = options(**given, cache=None if unkept else kept or review.cache(), dry_run=True)
+    cache = None if unkept else kept or review.cache()
+    chosen = options(**given, **_keys(), cache=cache, dry_run=True)
     told, made = review.foresee(chosen, base)
     if out is not None:
         review.write_plan(told, made, out)
@@ -436,6 +438,21 @@ def action() -> int:
     from runner import action as front_door
 
     return front_door.main()
+
+
+def _keys() -> dict[str, Any]:
+    """The keys of this run for SOPS, taken out of the environment: no other process is to have them."""
+    names = ("SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "SOPS_PGP_KEY")
+    age, file, pgp = (os.environ.pop(name, "") for name in names)
+    if file and not age:
+        try:
+            age = Path(file).read_text()
+        except (OSError, UnicodeError) as exc:
+            raise UsageError(
+                f"SOPS_AGE_KEY_FILE names {file}, which cannot be read",
+                hint="unset it, or name a file of age keys.",
+            ) from exc
+    return {"sops_age_key": age, "sops_pgp_key": pgp}
 
 
 def _print(result: str) -> None:

@@ -22,11 +22,12 @@ from runner.ports import (
     Listener,
     Memory,
     Observer,
+    Opener,
     Phase,
     Progress,
     Repository,
 )
-from runner.render import NotRead, Recall, Renderer, unread
+from runner.render import Keyring, NotRead, Recall, Renderer, unread
 from runner.sources import Checkout, OciRepositories, Target, mapping
 from runner.world import World
 
@@ -47,6 +48,7 @@ class Clients:
     listener: Listener
     directory: Path  # an empty directory of ours
     connect: Callable[[], tuple[Cluster, Observer]] | None = None  # None: no cluster is asked anything
+    opener: Opener | None = None  # None: nothing is ever decrypted
     memory: Memory | None = None  # renderings of earlier runs; None: everything is rendered
     fetch: Callable[[], Artifacts] | None = None  # what reads other sources; None: nothing is fetched
     cancel: Callable[[], None] = lambda: None
@@ -130,9 +132,7 @@ class Desired:
         def ask(source: VariableSource) -> Manifest | NotRead | None:
             if source.ref in self.stand_ins:
                 return self.stand_ins[source.ref]
-            if cluster is None or (
-                source.kind == "Secret" and self.options.dry_run and not self.options.read_secrets
-            ):
+            if cluster is None or (source.kind == "Secret" and not self.options.may_read_secrets):
                 return NotRead.NOT_READ
             if not remembered:
                 return cluster.get(source.ref)
@@ -143,7 +143,14 @@ class Desired:
 
         precedence = self.options.substitute_precedence
         live = unread if cluster is None and not self.stand_ins else ask
-        return Renderer(self.clients.builder, self.checkout.artifact, live, precedence, self.recall)
+        keyring = self._keyring(reads=cluster is not None and self.options.may_read_secrets)
+        return Renderer(self.clients.builder, self.checkout.artifact, live, precedence, self.recall, keyring)
+
+    def _keyring(self, *, reads: bool) -> Keyring | None:
+        """Nothing is decrypted unless Secrets may be read, or stand-ins for them are given."""
+        if self.clients.opener is None or not (reads or self.stand_ins):
+            return None
+        return Keyring(self.clients.opener, self.options.keys if reads else {}, needed=reads)
 
 
 class NoEntry(UsageError):

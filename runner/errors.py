@@ -4,7 +4,8 @@
     ├── UsageError         2   an input, a flag, an event or a Kustomization is wrong
     │   └── CycleError     2   Kustomizations wait for each other in a circle
     ├── RenderError        3   the entry cannot be rendered at all
-    │   └── WorkerError    3   the render worker died, timed out or answered too much
+    │   ├── WorkerError    3   the render worker died, timed out or answered too much
+    │   └── DecryptionError 3  a key is of no use, or the decryptor died or timed out
     ├── ClusterError       4   the API server cannot be reached, or refuses
     │   ├── Refused        4   it answered with an error; `code` and `reason` say which
     │   └── NotServed      4   it does not serve this kind
@@ -80,6 +81,10 @@ class WorkerError(RenderError):
 
 class SourceError(RunnerError):
     """A source could not be fetched, or what it holds not be used; it fails what is built from it."""
+
+
+class DecryptionError(RenderError):
+    """A key is of no use, or the decryptor died, timed out or answered too much."""
 
 
 class ClusterError(RunnerError):

@@ -42,6 +42,17 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Keys:
+    """What may open a Kustomization's SOPS files."""
+
+    asked: bool = True  # False in a preview: nothing is opened
+    source: VariableSource | None = None  # the Secret of decryption.secretRef
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)  # its data, in base64
+    given: Mapping[str, str] = field(default_factory=dict, repr=False)  # the run's own, in the same form
+    missing: bool = False  # the Secret is found nowhere
+
+
+@dataclass(frozen=True, slots=True)
 class Variables:
     """What a build takes from elsewhere: the values of its expressions, and its source's definition."""
 
@@ -58,11 +69,22 @@ class Variables:
     problems: tuple[str, ...] = ()
     sources: tuple[Manifest, ...] = field(default=(), repr=False)
     """What the desired state has of the source, of what makes it, and of what it logs in with."""
+    keys: Keys | None = None  # None: nothing is to be decrypted
 
     @property
     def known(self) -> bool:
+        """Whether everything that a build takes from elsewhere is there."""
+        return self.complete and not (self.keys is not None and self.keys.missing)
+
+    @property
+    def complete(self) -> bool:
         """Whether every expression has its final value."""
         return not (self.missing or self.unread)
+
+    @property
+    def opens(self) -> bool:
+        """Whether what is sealed is opened."""
+        return self.keys is not None and self.keys.asked and not self.keys.missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +93,12 @@ class Rendering:
 
     objects: tuple[Manifest, ...] = field(default=(), repr=False)  # as they are applied, in build order
     shown: tuple[Manifest, ...] = ()  # the same, without secret values
-    unresolved: Mapping[ResourceRef, tuple[str, ...]] = field(default_factory=dict)  # names left verbatim
+    unresolved: Mapping[ResourceRef, tuple[str, ...]] = field(default_factory=dict)
+    """Names of expressions that are left verbatim, and what stays sealed."""
     closure: Closure = field(default_factory=Closure)
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
-    dropped: bool = False  # Flux's reader leaves some object out in silence: is it unwanted, or misspelt?
+    dropped: bool = False  # not all is known by name: Flux's reader leaves something out, or SOPS hides it
     variables: Variables = field(default_factory=Variables)
     origins: Callable[[], tuple[Place, ...]] = field(default=tuple, compare=False, repr=False)
     """Where each object is written, found out when first asked: that takes about as long as a build."""

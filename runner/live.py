@@ -153,8 +153,8 @@ def _why(session: Session, unit: Unit) -> str:
 
 
 def _differs(unit: Unit, record: Record) -> bool:
-    if unit.rendering is None or not unit.rendering.ok:
-        return False
+    if unit.rendering is None or not unit.rendering.ok or not unit.rendering.variables.complete:
+        return False  # what is not known is shown otherwise
     return bool(record.shown_digest) and state.digest(b"", unit.rendering.shown) != record.shown_digest
 
 

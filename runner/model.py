@@ -149,6 +149,8 @@ class Kustomization:
     health_checks: tuple[ResourceRef, ...] = ()
     health_check_exprs: tuple[HealthCheckExpr, ...] = ()
     post_build: PostBuild | None = None
+    decrypts: bool = False  # spec.decryption is set
+    keys_from: VariableSource | None = None  # the Secret of decryption.secretRef
     labels: Mapping[str, str] = field(default_factory=dict)  # commonMetadata.labels
     annotations: Mapping[str, str] = field(default_factory=dict)  # commonMetadata.annotations
     warnings: tuple[str, ...] = ()  # what is odd about its object, although it is accepted

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -59,8 +61,10 @@ class Options:
     kubeconfig: str = ""
     context: str = ""
     dry_run: bool = False
-    read_secrets: bool = False  # a dry run may read Secrets
+    read_secrets: bool = False  # a dry run may read Secrets, and decrypt
     allow_private_network: bool = False  # a preview may fetch from private addresses, as a deploy may
+    sops_age_key: str = field(default="", repr=False)  # of the run, for what names no keys of its own
+    sops_pgp_key: str = field(default="", repr=False)  # armored
     all: bool = False  # no proof counts: every object goes through a dry-run
     substitute_precedence: Precedence = Precedence.INLINE
     values: tuple[Path, ...] = ()  # stand-ins for ConfigMaps and Secrets that only the cluster has
@@ -83,6 +87,17 @@ class Options:
     fail_fast: bool = True  # a health wait ends when an object cannot recover
     lock_timeout: float = 600.0  # seconds to wait for another run's lock
     lease_duration: float = 30.0  # seconds after which a silent holder's lock may be taken
+
+    @property
+    def may_read_secrets(self) -> bool:
+        """Whether Secrets of the cluster, and what SOPS has sealed, may be looked into."""
+        return self.read_secrets or not self.dry_run
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        """The run's own keys in base64, under names that Flux would know them by."""
+        keys = {"given.agekey": self.sops_age_key, "given.asc": self.sops_pgp_key}
+        return {name: b64encode(key.encode()).decode() for name, key in keys.items() if key}
 
     def selects(self, id_: str) -> bool:
         """Whether a Kustomization is in the effect's scope."""

@@ -16,7 +16,7 @@ from typing import Protocol
 from runner.forge import Ancestry, Check, Comment, Pull, Told
 from runner.model import Artifact, Manifest, ResourceRef
 from runner.registries import Layer, OciAccess
-from runner.rendered import ArtifactListing, BuildRequest, Built, ParsedFile
+from runner.rendered import ArtifactListing, BuildRequest, Built, Opened, ParsedFile, Sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +197,19 @@ class Artifacts(Protocol):
 
     def pull(self, access: OciAccess, digest: str, layer: Layer, target: Path) -> None:
         """Write the files of an artifact below `target`, an empty directory; everything is verified."""
+
+
+class Opener(Protocol):
+    """Opens what SOPS has sealed; any number of threads may call it."""
+
+    def open(
+        self, secret: str, keys: Mapping[str, str], given: Mapping[str, str], items: Sequence[Sealed]
+    ) -> Sequence[Opened]:
+        """What each holds. Keys are in base64, by the names that Flux knows them by in a Secret.
+
+        `secret` names the one that `keys` are from; `given` are the run's own.
+        Raises DecryptionError when a key cannot be read, or nothing can be opened at all.
+        """
 
 
 class PathChangeKind(StrEnum):

@@ -11,6 +11,7 @@ from runner.fleet import Unit
 from runner.model import Change, Manifest, Outcome, ResourceRef, Run, State
 from runner.options import Dependents
 from runner.plan import Assessment, Ground
+from runner.rendered import is_sealed
 from runner.session import Session
 from runner.unit import owned_by_another
 from runner.waiting import in_order, node
@@ -114,10 +115,19 @@ def _unknown(unit: Unit) -> list[str]:
     variables = unit.rendering.variables if unit.rendering else None
     if variables is None:
         return []
+    sealed = variables.keys is not None and not variables.keys.asked and _is_sealed(unit)
     return [
+        *(["what SOPS has sealed stays so in a dry run (--read-secrets)"] if sealed else []),
         *(f"{source} is neither desired nor in the cluster yet" for source in variables.missing),
         *(f"{source} is not read in a dry run (--read-secrets)" for source in variables.unread),
     ]
+
+
+def _is_sealed(unit: Unit) -> bool:
+    rendering = unit.rendering
+    return rendering is not None and any(
+        is_sealed(name) for names in rendering.unresolved.values() for name in names
+    )
 
 
 def _pruned(session: Session, unit: Unit) -> tuple[Change, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from binascii import Error as BadBase64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from runner.fleet import Unit
 from runner.model import Manifest
+from runner.rendered import sealed
 
 SHORTEST = 4
 """Characters from which on a value is hidden in foreign text; a shorter one is no secret worth the name."""
@@ -39,13 +40,28 @@ def placeholder(kind: str, namespace: str, name: str, key: str) -> str:
 
 
 def _size(value: object, *, encoded: bool) -> str:
-    text = str(value)
+    content = str(value).encode()
     if encoded:
         try:
-            return f"‹{len(b64decode(text, validate=True))} bytes›"
+            content = b64decode(content, validate=True)
         except (BadBase64, ValueError):
             return "‹hidden›"
-    return f"‹{len(text.encode())} bytes›"
+    return sealed(content) or f"‹{len(content)} bytes›"
+
+
+def is_sealed(manifest: Manifest) -> bool:
+    """Whether any value of a ConfigMap or Secret stays sealed."""
+    texts = [each.encode() for field in ("data", "stringData") for each in _texts(manifest.get(field))]
+    if is_secret(manifest):
+        texts += [_decoded(each) for each in _texts(manifest.get("data"))]
+    return any(sealed(each) for each in texts)
+
+
+def _decoded(value: str) -> bytes:
+    try:
+        return b64decode(value, validate=True)
+    except (BadBase64, ValueError):
+        return b""
 
 
 def values(manifests: Iterable[Manifest]) -> list[str]:
@@ -96,4 +112,24 @@ def of(unit: Unit) -> list[str]:
         return []
     hidden = rendering.variables.display.keys()
     variables = [value for name, value in rendering.variables.values.items() if name in hidden]
-    return [*variables, *values(rendering.objects)]
+    found = [*variables, *values(rendering.objects)]
+    if rendering.variables.opens:
+        names = {str(manifest["metadata"].get("name")) for manifest in rendering.objects}
+        for real, view in zip(rendering.objects, rendering.shown, strict=True):
+            if not is_secret(real):
+                found += [text for text in _only(real, view) if text not in names]
+    return found
+
+
+def _only(real: object, view: object) -> Iterator[str]:
+    """The texts of an object that its view has not at the same place."""
+    if isinstance(real, Mapping):
+        other = view if isinstance(view, Mapping) else {}
+        for key, value in real.items():
+            yield from _only(value, other.get(key))
+    elif isinstance(real, list):
+        others = view if isinstance(view, list) and len(view) == len(real) else [None] * len(real)
+        for value, each in zip(real, others, strict=True):
+            yield from _only(value, each)
+    elif real != view and not isinstance(real, bool) and real is not None:
+        yield str(real)

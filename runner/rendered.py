@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,9 +36,9 @@ class Problem:
     """One thing that is wrong with what was rendered or parsed; data, never raised.
 
     `code` is one of: missing_path, missing_file, outside_root, yaml, cycle, remote_refused, file_too_big,
-    irregular, too_deep, panic, missing_variable, invalid_variable_name, substitution, not_an_object, build,
-    internal; for warnings: unknown_field, spec_generator, dropped, not_a_string, escaped_variable,
-    lines_joined.
+    decryption, encrypted, irregular, too_deep, panic, missing_variable, invalid_variable_name, substitution,
+    not_an_object, build, internal; for warnings: unknown_field, spec_generator, dropped, not_a_string,
+    escaped_variable, lines_joined.
     """
 
     code: str
@@ -87,8 +88,49 @@ class BuildRequest:
     remote_bases: bool = False
     timeout: float | None = None
     """Seconds; None is the pool's."""
+    open: bool = False
+    """Give what SOPS has sealed, or say what is to be opened; else placeholders stand for it."""
+    opened: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """What was opened for this build, by `Sealed.id`."""
     oracle: bool = False
     """Build with the library's own, much slower entry point; for tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A text that SOPS has sealed, and that a build cannot go on without."""
+
+    id: str
+    data: bytes = field(repr=False)
+    input: str
+    """Its format: binary, dotenv, ini, json or yaml."""
+    output: str
+    """The format that it is wanted in."""
+    prefix: str
+    """What comes before an error, as Flux tells it."""
+    file: str = ""
+    subject: Subject | None = None
+
+
+_STANDING = re.compile(r"‹SOPS [^›]* [0-9a-f]{8}›")  # the render worker writes it
+
+
+def is_sealed(name: str) -> bool:
+    """Whether a name of `RenderedResource.unresolved` is of something sealed: no variable has a space."""
+    return " " in name
+
+
+def sealed(content: bytes) -> str:
+    """The placeholders in a text, each once: what of it stays sealed. "" when there are none."""
+    return " ".join(dict.fromkeys(_STANDING.findall(content.decode(errors="replace"))))
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a sealed text holds, or why that cannot be had."""
+
+    data: bytes = field(default=b"", repr=False)
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +143,7 @@ class RenderedResource:
     substitution: str = ""
     """"disabled" when the object opted out."""
     unresolved: tuple[str, ...] = ()
-    """Names of the expressions that were left verbatim, sorted."""
+    """Names of the expressions that were left verbatim, sorted, after what of it is sealed."""
     display: dict[str, Any] | None = None
     """The object with the display values; None when that makes no difference."""
 
@@ -144,6 +186,10 @@ class Built:
     """There was no kustomization file and one was made up from the directory's manifests."""
     warnings: tuple[Problem, ...] = ()
     problems: tuple[Problem, ...] = ()
+    sealed: tuple[Sealed, ...] = ()
+    """What has to be opened first; there are no resources then."""
+    unnamed: bool = False
+    """Some names have a hash of what is sealed, so they are not those that a deploy gives."""
 
     @property
     def ok(self) -> bool:

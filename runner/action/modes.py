@@ -26,7 +26,7 @@ MOST_BYTES = 20_000_000
 def deploy(inputs: Inputs, payload: Mapping[str, Any], reporter: Reporter, progress: TextIO) -> Ending:
     """Reconcile; GitHub is told at the start here, and at the end by whoever called."""
     with kubeconfig(inputs) as path:
-        _mask(path, progress)
+        _mask(inputs, path, progress)
         chosen = replace(
             options(inputs, kubeconfig=path, dry_run=False),
             ref=inputs.environment.get("GITHUB_REF", ""),
@@ -51,7 +51,7 @@ def preview(
     wanted = inputs.some_of("fail-on", FINDINGS)
     if inputs.has_cluster:
         with kubeconfig(inputs) as path:
-            _mask(path, progress)
+            _mask(inputs, path, progress)
             told = _compared(inputs, path, name, payload, reporter, progress)
     else:
         told = _compared(inputs, None, name, payload, reporter, progress)
@@ -123,9 +123,10 @@ def _sides(world: Clients, name: str, payload: Mapping[str, Any]) -> event.Sides
     return replace(sides, base=repository.ensure(sides.base), head=repository.ensure(sides.head))
 
 
-def _mask(path: str, progress: TextIO) -> None:
+def _mask(inputs: Inputs, path: str, progress: TextIO) -> None:
     """GitHub hides the secret as a whole; here it learns the parts."""
-    for value in secrets(path):
+    keys = (inputs.text(name) for name in ("sops-age-key", "sops-pgp-key"))
+    for value in (*secrets(path), *keys):
         for line in clean.lines(value):
             if len(line) > 4:  # noqa: PLR2004 -- hiding fewer characters hides the log
                 progress.write(f"::add-mask::{ending.escaped(line)}\n")

@@ -13,6 +13,7 @@ from typing import Any
 from runner.changes import FieldChange
 from runner.diff.walk import walk
 from runner.model import Manifest
+from runner.rendered import sealed
 
 _SHOWN = ("apiVersion", "immutable", "kind", "metadata", "type")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -47,7 +48,9 @@ def _sizes(before: Content, after: Content) -> tuple[dict[str, str], dict[str, s
 
 
 def _size(value: bytes | str) -> str:
-    return f"‹{len(value)} bytes›" if isinstance(value, bytes) else "‹hidden›"
+    if not isinstance(value, bytes):
+        return "‹hidden›"
+    return "‹encrypted›" if sealed(value) else f"‹{len(value)} bytes›"
 
 
 def _secret(manifest: Manifest) -> Content:

@@ -84,13 +84,18 @@ FIELDS = (
     Field(
         "decryption",
         _OBJECT,
-        _NO,
-        "SOPS decryption is not supported: its Secrets would be applied encrypted",
+        _DIFFERENT,
+        "previews have no key: placeholders stand for what is encrypted; see *Secrets in Git*",
     ),
     Field("decryption.provider", _STRING, required=True, choices=("sops",)),
     Field("decryption.secretRef", _OBJECT),
     Field("decryption.secretRef.name", _STRING, required=True),
-    Field("decryption.serviceAccountName", _STRING),
+    Field(
+        "decryption.serviceAccountName",
+        _STRING,
+        _NO,
+        "a service account of the cluster gives no cloud credentials to a run; give them to the job",
+    ),
     Field("deletionPolicy", _STRING, _YES, choices=tuple(DeletionPolicy)),
     Field(
         "dependsOn",

@@ -72,6 +72,8 @@ def parse(manifest: Manifest) -> Kustomization:
         health_checks=tuple(_health_check(each) for each in spec.get("healthChecks", ())),
         health_check_exprs=tuple(_health_check_expr(each) for each in spec.get("healthCheckExprs", ())),
         post_build=_post_build(spec["postBuild"], own) if "postBuild" in spec else None,
+        decrypts="decryption" in spec,
+        keys_from=_keys_from(spec.get("decryption") or {}, own),
         labels=metadata.get("labels") or {},
         annotations=metadata.get("annotations") or {},
         warnings=tuple(check.warnings(manifest)),
@@ -109,6 +111,11 @@ def _source(where: Mapping[str, Any], namespace: str) -> SourceRef:
 def _ignore(item: Mapping[str, Any]) -> IgnoreRule:
     target = item.get("target") or {}
     return IgnoreRule(tuple(item["paths"]), {name: text for name, text in target.items() if text})
+
+
+def _keys_from(where: Mapping[str, Any], namespace: str) -> VariableSource | None:
+    secret = where.get("secretRef")
+    return VariableSource("Secret", namespace, secret["name"]) if secret else None
 
 
 def _health_check(item: Mapping[str, Any]) -> ResourceRef:

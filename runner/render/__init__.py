@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runner.errors import RunnerError
-from runner.fleet import Produced, Rendering, Variables
+from runner.errors import Refused, RunnerError
+from runner.fleet import Keys, Produced, Rendering, Variables
 from runner.model import Artifact, Kustomization, Manifest, ResourceRef, VariableSource
 from runner.options import Precedence
 from runner.origins import origins
 from runner.ports import Builder
 from runner.redact import scrub, shown
-from runner.render import explain, expressions, part, traps
+from runner.render import explain, expressions, keys, part, traps
 from runner.render.files import Files
+from runner.render.keys import Keyring
 from runner.render.locate import located
 from runner.render.memory import Passing, Recall
 from runner.render.places import Places
@@ -25,7 +26,7 @@ from runner.render.refused import refused
 from runner.render.variables import Live, NotRead, resolve
 from runner.rendered import BuildRequest, Built, Place, Problem, RenderedResource
 
-__all__ = ["NotRead", "Passing", "Recall", "Renderer", "unread"]
+__all__ = ["Keyring", "NotRead", "Passing", "Recall", "Renderer", "unread"]
 
 _KFILE = "kustomization file"  # left out on purpose: it is no object
 
@@ -39,12 +40,26 @@ class Renderer:
     live: Live
     precedence: Precedence = Precedence.INLINE
     recall: Recall | None = None
+    keyring: Keyring | None = None
 
     def resolve(self, k: Kustomization, desired: Mapping[ResourceRef, Produced]) -> Variables:
-        def raw(ref: ResourceRef) -> Manifest | None:
-            return self._before_substitution(k, desired, ref)
+        problems: tuple[str, ...] = ()
+        try:
+            found, producers = keys.find(k, desired, self.live, self.keyring)
+        except Refused as exc:
+            secret = f"{k.keys_from.namespace}/{k.keys_from.name}" if k.keys_from else ""
+            problems = (f"cannot get sops decryption Secret '{secret}': {exc.message}",)
+            found, producers = None, frozenset()
 
-        return resolve(k, desired, self.live, raw, self.precedence)
+        def raw(ref: ResourceRef) -> Manifest | None:
+            return self._before_substitution(k, desired, ref, found)
+
+        made = resolve(k, desired, self.live, raw, self.precedence)
+        if found is None and not problems:
+            return made
+        return replace(
+            made, keys=found, producers=made.producers | producers, problems=(*made.problems, *problems)
+        )
 
     def render(
         self, k: Kustomization, variables: Variables, *, final: bool = False, alone: bool = False
@@ -58,6 +73,8 @@ class Renderer:
         problems = [_problem(text) for text in variables.problems]
         if final:
             problems += [_missing(source) for source in variables.missing]
+            if variables.keys is not None and variables.keys.missing:
+                problems.append(keys.missing(variables.keys))
         if problems:
             return Rendering(problems=tuple(problems), warnings=variables.warnings, variables=variables)
         try:
@@ -78,27 +95,31 @@ class Renderer:
         self, k: Kustomization, variables: Variables, artifact: Artifact, *, alone: bool
     ) -> tuple[Built, Places]:
         request = _request(k, variables, artifact.root)
+        places = Places(request, Files(artifact.root, self.builder))
+        if variables.opens and variables.keys is not None and self.keyring is not None:
+            artifact.prepare()
+            return keys.build(self.builder, request, variables.keys, self.keyring.opener), places
         if alone and self.recall is not None:
             known = self.recall.closures(k, variables)
             if found := part.build(self.builder, artifact, request, known):
                 built, root = found
                 return built, Places(replace(request, root=root), Files(root, self.builder))
         artifact.prepare()
-        return self.builder.build(request), Places(request, Files(artifact.root, self.builder))
+        return self.builder.build(request), places
 
     def mentioned(self, k: Kustomization, variables: Variables) -> explain.Mentions | None:
         """Which variables the objects name before substitution; None when that cannot be told."""
         if k.post_build is None:
             return explain.Mentions()
         try:
-            built = self._bare(k, variables.sources)
+            built = self._bare(k, variables.sources, None)
         except RunnerError:
             return None
         return explain.mentions(resource.object for resource in built.resources) if built.ok else None
 
     def offline(self) -> Renderer:
         """The same, without asking the cluster anything."""
-        return self if self.live is unread else replace(self, live=unread)
+        return self if self.live is unread else replace(self, live=unread, keyring=None)
 
     def recalled(self, k: Kustomization, variables: Variables) -> Rendering | None:
         """What `render` gives, if that was made before and is remembered; None when it is not."""
@@ -119,19 +140,26 @@ class Renderer:
         return replace(found, origins=functools.cache(lambda: places.of(found.objects)))
 
     def _before_substitution(
-        self, k: Kustomization, desired: Mapping[ResourceRef, Produced], ref: ResourceRef
+        self,
+        k: Kustomization,
+        desired: Mapping[ResourceRef, Produced],
+        ref: ResourceRef,
+        opening: Keys | None,
     ) -> Manifest | None:
-        for resource in self._bare(k, origins(k.source, desired)).resources:
+        for resource in self._bare(k, origins(k.source, desired), opening).resources:
             if ResourceRef.of(resource.object) == ref:
                 return resource.object
         return None
 
-    def _bare(self, k: Kustomization, sources: Sequence[Manifest]) -> Built:
-        """The build without substitution."""
+    def _bare(self, k: Kustomization, sources: Sequence[Manifest], opening: Keys | None) -> Built:
+        """The build without substitution; what is sealed is opened with the given keys."""
         spec = {key: value for key, value in k.manifest["spec"].items() if key != "postBuild"}
         artifact = self.artifact(k, sources)
         artifact.prepare()
-        return self.builder.build(BuildRequest(artifact.root, k.path, {**k.manifest, "spec": spec}))
+        request = BuildRequest(artifact.root, k.path, {**k.manifest, "spec": spec})
+        if opening is None or not opening.asked or opening.missing or self.keyring is None:
+            return self.builder.build(request)
+        return keys.build(self.builder, request, opening, self.keyring.opener)
 
 
 def unread(_: VariableSource) -> NotRead:
@@ -145,7 +173,7 @@ def _request(k: Kustomization, variables: Variables, root: Path) -> BuildRequest
         path=k.path,
         kustomization=k.manifest,
         variables=variables.values,
-        keep_unresolved=not variables.known,
+        keep_unresolved=not variables.complete,
         overridable=variables.overridable,
         display=variables.display,
     )
@@ -175,7 +203,7 @@ def _rendering(k: Kustomization, built: Built, variables: Variables, places: Pla
         closure=built.closure,
         problems=tuple(problems),
         warnings=tuple(scrub(warning, secrets) for warning in warnings),
-        dropped=any(w.code == "dropped" and _KFILE not in w.message for w in built.warnings),
+        dropped=built.unnamed or any(w.code == "dropped" and _KFILE not in w.message for w in built.warnings),
         variables=variables,
         origins=functools.cache(lambda: places.of(objects)),
     )

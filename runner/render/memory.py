@@ -54,6 +54,8 @@ class Recall:
 
     def find(self, k: Kustomization, variables: Variables, content: Content) -> Rendering | None:
         """The rendering of the same Kustomization with the same variables and the same files."""
+        if variables.opens:
+            return None
         for kept in self._kept(self._key(k, variables)):
             if kept.seen.same(content):
                 warnings = (*variables.warnings, *kept.rendering.warnings)
@@ -65,8 +67,10 @@ class Recall:
         return [kept.seen.closure for kept in self._kept(self._key(k, variables))]
 
     def keep(self, k: Kustomization, variables: Variables, content: Content, made: Rendering) -> None:
-        """Keep a rendering, unless it failed or anything in it is secret."""
-        if not made.ok or made.closure.links or variables.display or any(map(is_secret, made.objects)):
+        """Keep a rendering, unless it failed or anything in it is secret, or was decrypted."""
+        if not made.ok or made.closure.links or variables.display or variables.opens:
+            return
+        if any(map(is_secret, made.objects)):
             return
         own = made.warnings[len(variables.warnings) :]  # those of the variables come with them
         new = _Kept(Seen.of(made.closure, content), replace(made, variables=Variables(), warnings=own))
@@ -97,7 +101,7 @@ class Recall:
             k.manifest.get("spec"),
             sorted(variables.values.items()),
             sorted(variables.overridable),
-            variables.known,
+            variables.complete,
         ]
         return hashlib.sha256(orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS)).hexdigest()
 

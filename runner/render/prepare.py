@@ -39,7 +39,8 @@ def prepare(manifest: Manifest, owner: Kustomization) -> tuple[dict[str, Any], t
 
 def encrypted(manifest: Manifest) -> str:
     """Why a Secret cannot be applied: it still is what SOPS made of it. "" when it is none."""
-    if redact.is_secret(manifest) and "sops" in manifest:
+    left = str((manifest["metadata"].get("annotations") or {}).get(f"{FLUX}/decrypt", "")).lower()
+    if redact.is_secret(manifest) and "sops" in manifest and left != "disabled":
         name = manifest["metadata"].get("name")
         return (
             f"Secret/{name} is SOPS encrypted, configuring decryption is required for this secret "

@@ -61,15 +61,20 @@ def resolve(
                 f"{source} is produced by the Kustomization that reads it; in a new cluster Flux would "
                 "never get past it, so its text in Git is used, before substitution"
             )
-            found.add(source, raw(source.ref), k.id)
+            found.add(source, _opened(raw(source.ref)), k.id)
         elif produced is not None and not _live_wins(produced.object):
             found.producers.add(produced.kustomization)
-            found.add(source, produced.object, produced.kustomization)
+            found.add(source, _opened(produced.object), produced.kustomization)
         else:
             _from_cluster(found, source, _live(found, source, live), produced)
     if precedence is Precedence.INLINE:
         found.inline(post_build.substitute)
     return replace(found.variables(), sources=origins(k.source, desired))
+
+
+def _opened(manifest: Manifest | None) -> Manifest | NotRead | None:
+    """Values that SOPS hides are not known, as those of a Secret that is not read."""
+    return NotRead.NOT_READ if manifest is not None and redact.is_sealed(manifest) else manifest
 
 
 def _live(found: _Collected, source: VariableSource, live: Live) -> Manifest | NotRead | None:
@@ -94,7 +99,7 @@ def _from_cluster(
     if answer:
         found.add(source, answer)
     else:
-        found.add(source, produced.object, produced.kustomization)
+        found.add(source, _opened(produced.object), produced.kustomization)
 
 
 def _live_wins(manifest: Manifest) -> bool:

@@ -97,7 +97,7 @@ def test_a_kustomization_that_lacks_a_field(world: Bench, fields: list[str], sai
 
 
 def test_a_field_that_is_not_honoured_is_refused_by_name(world: Bench):
-    manifest = kustomization(world, "app", "app", decryption={"provider": "sops"}, wiat=True)
+    manifest = kustomization(world, "app", "app", decryption={"provider": "gpg"}, wiat=True)
     world.repository.write("clusters/test/app.yaml", manifest)
     world.repository.commit()
     output = written_after(world, code=2)

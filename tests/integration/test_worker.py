@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from runner.clients.kustomize import WorkerPool, toolchain
-from runner.clients.kustomize.compile import SOURCES, minimum_go, source_hash
+from runner.clients.kustomize.compile import WORKER, minimum_go, source_hash
 from runner.clients.kustomize.compile import build as compile_worker
 from runner.errors import WorkerError
 from runner.rendered import BuildRequest, Built, Problem, Subject
@@ -199,7 +199,7 @@ def test_version_names_its_sources(pool: WorkerPool) -> None:
 def test_the_worker_passes_its_own_tests(check: str) -> None:
     done = subprocess.run(
         [toolchain.go(minimum_go()), check, "."],
-        cwd=SOURCES,
+        cwd=WORKER.sources,
         env=toolchain.go_environment(),
         capture_output=True,
         text=True,

@@ -206,7 +206,7 @@ def test_one_of_two_parents_is_refused(walk):
 def test_everything_that_is_malformed_comes_in_one_error(walk):
     files = {
         "production": [ks("homeless", namespace=""), ks("typo", pathh="x"), ks("fine")],
-        "fine": [ks("deep", decryption={"provider": "sops"})],
+        "fine": [ks("deep", decryption={"provider": "sops", "serviceAccountName": "x"})],
     }
     with pytest.raises(UsageError) as caught:
         walk(Tree(files))

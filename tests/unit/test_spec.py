@@ -57,6 +57,8 @@ DEFAULTS = {
     "health_checks": (),
     "health_check_exprs": (),
     "post_build": None,
+    "decrypts": False,
+    "keys_from": None,
     "labels": {},
     "annotations": {},
     "warnings": (),
@@ -249,7 +251,6 @@ def test_everything_that_is_wrong_comes_in_one_error_that_names_the_object():
     subject, _, problems = caught.value.message.partition(": ")
     assert subject == "Kustomization flux-system/web"
     assert [problem.split(" not ")[0] for problem in problems.split("; ")] == [
-        "spec.decryption: SOPS decryption is",
         "spec.decryption.provider is 'gpg',",
         "spec.dependsOn[1].name is missing",
         "spec.interval: 'x' is",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from runner.rendered import (
     ParsedObject,
     Problem,
     RenderedResource,
+    Sealed,
     Subject,
     WorkerVersion,
 )
@@ -35,6 +37,8 @@ def build_request(request: BuildRequest) -> dict[str, Any]:
         "display": dict(request.display),
         "remoteBases": request.remote_bases,
         "oracle": request.oracle,
+        "open": request.open,
+        "opened": {id_: b64encode(data).decode() for id_, data in request.opened.items()},
     }
 
 
@@ -48,6 +52,8 @@ def built(answer: Json) -> Built:
         generated=kfile.get("generated", False),
         warnings=problems(answer.get("warnings")),
         problems=problems(answer.get("errors")),
+        sealed=tuple(_sealed(item) for item in answer.get("sealed") or ()),
+        unnamed=answer.get("unnamed", False),
     )
 
 
@@ -88,6 +94,19 @@ def _problem(item: Json, file: str) -> Problem:
         json_path=item.get("jsonPath", ""),
         file=item.get("file") or file,
         line=item.get("line", 0),
+    )
+
+
+def _sealed(item: Json) -> Sealed:
+    subject = item.get("subject")
+    return Sealed(
+        id=item["id"],
+        data=b64decode(item["data"]),
+        input=item["input"],
+        output=item["output"],
+        prefix=item["prefix"],
+        file=item.get("file", ""),
+        subject=Subject(**subject) if subject else None,
     )
 
 

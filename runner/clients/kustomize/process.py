@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -60,14 +61,14 @@ class Limits:
 class Process:
     """A running worker. Not thread-safe: the pool gives it to one thread at a time."""
 
-    def __init__(self, binary: Path, limits: Limits) -> None:
+    def __init__(self, binary: Path, limits: Limits, environment: Mapping[str, str] | None = None) -> None:
         self._limit = limits.answer + _SLACK  # the worker itself says when an answer is too long
         self._child = subprocess.Popen(
             [binary, *limits.arguments()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_environment(),
+            env=_environment() | dict(environment or {}),
             cwd="/",
             start_new_session=True,  # a Ctrl-C at the terminal is for the parent
             bufsize=0,

@@ -130,7 +130,8 @@ def _notes(change: ObjectChange) -> Iterator[str]:
         f"was {code(change.was.name)}" if change.was else "",
         f"moved from {code(change.moved_from)}" if change.moved_from else "",
         code(change.reason) if change.reason and not overview.removed_or_added(change) else "",
-        f"only the cluster knows {', '.join(_some(change.unknown))}" if change.unknown else "",
+        f"only the cluster knows {', '.join(_some(change.elsewhere))}" if change.elsewhere else "",
+        f"encrypted: {', '.join(_some(change.sealed))}" if change.sealed else "",
         f"changed in the cluster too: {', '.join(_some(change.clashes))}" if change.clashes else "",
     ]
     if any(told):

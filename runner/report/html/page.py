@@ -125,7 +125,8 @@ def _object(change: ObjectChange, room: int) -> _Object:
         f"was {clean.line(change.was.name)}" if change.was else "",
         f"moved from {clean.line(change.moved_from)}" if change.moved_from else "",
         clean.line(change.reason),
-        f"only the cluster knows {style.names(change.unknown, 20)}" if change.unknown else "",
+        f"only the cluster knows {style.names(change.elsewhere, 20)}" if change.elsewhere else "",
+        f"encrypted: {style.names(change.sealed, 20)}" if change.sealed else "",
         f"changed in the cluster too: {style.names(change.clashes, 20)}" if change.clashes else "",
     ]
     group = f".{change.ref.group}" if change.ref.group else ""

@@ -157,8 +157,10 @@ def _change(change: ObjectChange) -> Iterator[Line]:
     told = "; ".join(note for note in notes if note)
     look = _PAINT.get(change.action, "")
     yield look, f"  {sign} {_object(change.ref)} {change.action}" + (f" ({told})" if told else "")
-    if change.unknown:
-        yield "dim", f"      only the cluster knows {style.names(change.unknown, _NAMES)}: left as written"
+    if change.elsewhere:
+        yield "dim", f"      only the cluster knows {style.names(change.elsewhere, _NAMES)}: left as written"
+    if change.sealed:
+        yield "dim", f"      encrypted: {style.names(change.sealed, _NAMES)}"
     for field in change.fields if not overview.removed_or_added(change) else ():
         yield from _field(field)
     for path in change.clashes:

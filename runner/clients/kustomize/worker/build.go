@@ -26,6 +26,7 @@ type build struct {
 	directory     string // resolved, in or below root
 	files         *recorder
 	generated     bool
+	unsealing     *unsealing
 	answer        response
 }
 
@@ -51,6 +52,7 @@ func (b *build) prepare() *problem {
 	if b.kustomization, err = b.request.kustomization(); err != nil {
 		return &problem{Code: "internal", Stage: "input", Message: err.Error()}
 	}
+	b.unsealing = newUnsealing(b.request, b.kustomization)
 	if b.root, err = filepath.EvalSymlinks(b.request.Root); err != nil {
 		return &problem{Code: "missing_path", Stage: "input", Message: "the root does not exist"}
 	}
@@ -115,6 +117,16 @@ func (b *build) build() resmap.ResMap {
 	if err := overlay.WriteFile(path, data); err != nil {
 		b.answer.Errors = append(b.answer.Errors, b.problem("generate", err))
 		return nil
+	}
+	if b.unsealing != nil {
+		if err := b.unsealSources(overlay); err != nil {
+			b.answer.Errors = append(b.answer.Errors, b.problem("decrypt", err))
+			return nil
+		}
+		if len(b.unsealing.needed) > 0 {
+			b.answer.Sealed = b.unsealing.needed
+			return nil
+		}
 	}
 	kustomize := kustomizeOnce
 	if b.request.Oracle {

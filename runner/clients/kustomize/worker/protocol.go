@@ -27,6 +27,8 @@ type request struct {
 	Display        map[string]string `json:"display"`
 	RemoteBases    bool              `json:"remoteBases"`
 	Oracle         bool              `json:"oracle"`
+	Open           bool              `json:"open"`
+	Opened         map[string][]byte `json:"opened"`
 
 	// parse
 	Data []byte `json:"data"`
@@ -54,6 +56,8 @@ type response struct {
 	Resources []rendered    `json:"resources,omitempty"`
 	Closure   *closure      `json:"closure,omitempty"`
 	Kfile     *kfile        `json:"kfile,omitempty"`
+	Sealed    []sealedText  `json:"sealed,omitempty"`
+	Unnamed   bool          `json:"unnamed,omitempty"`
 	Objects   []parsed      `json:"objects,omitempty"`
 	Artifact  *artifactDiff `json:"artifact,omitempty"`
 	Text      string        `json:"text,omitempty"`

@@ -30,6 +30,16 @@ func (b *build) render(all resmap.ResMap) {
 		b.answer = failure("too_big", "build", message)
 		return
 	}
+	var unknown map[*resource.Resource][]string
+	if b.unsealing != nil {
+		if !b.unseal(all) {
+			return
+		}
+		if !b.unsealing.open {
+			unknown = b.unsealing.unknown(all)
+		}
+		b.answer.Unnamed = !b.unsealing.named
+	}
 	for _, r := range all.Resources() {
 		if r.GetName() == "" || r.GetKind() == "" || r.GetApiVersion() == "" {
 			b.fail("not_an_object", "validate", r, fmt.Errorf(
@@ -37,11 +47,11 @@ func (b *build) render(all resmap.ResMap) {
 				r.GetApiVersion(), r.GetKind(), r.GetName()))
 			continue
 		}
-		b.renderOne(all, r, s)
+		b.renderOne(all, r, s, unknown[r])
 	}
 }
 
-func (b *build) renderOne(all resmap.ResMap, r *resource.Resource, s *substitution) {
+func (b *build) renderOne(all resmap.ResMap, r *resource.Resource, s *substitution, unknown []string) {
 	out := rendered{Origin: b.origin(r)}
 	if s != nil && optedOut(r) {
 		out.Substitution, s = "disabled", nil
@@ -54,6 +64,7 @@ func (b *build) renderOne(all resmap.ResMap, r *resource.Resource, s *substituti
 		}
 		out.Unresolved = done.kept.names
 	}
+	out.Unresolved = append(unknown, out.Unresolved...)
 	shown := b.shown(done)
 	for i, object := range objects {
 		if tooDeep(object.Object, maxDepth) {
