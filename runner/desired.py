@@ -12,6 +12,7 @@ from pathlib import Path
 from runner import discover
 from runner.errors import ClusterError, RenderError, UsageError
 from runner.fleet import Fleet, Unit
+from runner.forge import Ancestry
 from runner.model import Artifact, Kustomization, Manifest, ResourceRef, VariableSource
 from runner.options import Options
 from runner.ports import (
@@ -51,6 +52,7 @@ class Clients:
     opener: Opener | None = None  # None: nothing is ever decrypted
     memory: Memory | None = None  # renderings of earlier runs; None: everything is rendered
     fetch: Callable[[], Artifacts] | None = None  # what reads other sources; None: nothing is fetched
+    compare: Callable[[str, str], Ancestry] | None = None  # asked where the clone is too shallow to tell
     cancel: Callable[[], None] = lambda: None
     cancelled: Callable[[], bool] = lambda: False
 
@@ -126,7 +128,15 @@ class Desired:
         """Whether this run's commit contains another one; None when that cannot be told."""
         if not commit or commit == self.commit:
             return False
-        return self.clients.repository.is_ancestor(commit, self.commit)
+        return self.contains(self.commit, commit)
+
+    def contains(self, newer: str, older: str) -> bool | None:
+        """Whether a commit has another one in its history; None when nobody can tell."""
+        told = self.clients.repository.is_ancestor(older, newer)
+        if told is not None or self.clients.compare is None:
+            return told
+        seen = self.clients.compare(older, newer)
+        return None if seen is Ancestry.UNKNOWN else seen in {Ancestry.AHEAD, Ancestry.IDENTICAL}
 
     def _renderer(self, cluster: Cluster | None, *, remembered: bool) -> Renderer:
         def ask(source: VariableSource) -> Manifest | NotRead | None:

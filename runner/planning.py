@@ -124,7 +124,7 @@ def _admit(source: Desired, store: Store, cluster: Cluster) -> None:
     admission.not_superseded(
         root.deployment if root is not None and mine else None,
         source.commit,
-        repository.is_ancestor,
+        lambda older, newer: source.contains(newer, older),
         allow_older=options.allow_older,
     )
 

@@ -334,9 +334,6 @@ class Forge(Protocol):
     def compare(self, base: str, head: str) -> Ancestry:
         """Where `head` is, seen from `base`."""
 
-    def default_branch(self) -> str:
-        """The repository's default branch, "" when it is not known."""
-
     def find(self, pull: int, key: str) -> Comment | None:
         """Our newest comment with this key on a pull request."""
 

@@ -35,6 +35,8 @@ def deploy(inputs: Inputs, payload: Mapping[str, Any], reporter: Reporter, progr
         if plan := inputs.file("plan"):
             chosen = review.keeping_to(chosen, plan)
         with clients(chosen, progress, with_cluster=True, live=False) as world:
+            if reporter.forge is not None:
+                world = replace(world, compare=reporter.forge.compare)
             try:
                 reporter.begin(world.repository.resolve(chosen.revision))
                 result = pipeline.reconcile(chosen, world)

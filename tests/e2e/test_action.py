@@ -173,3 +173,26 @@ def test_a_server_and_a_token_will_do(push: Push):
     assert code == 4
     assert "Unauthorized" in log or "401" in log
     assert "not-a-token" not in log.replace("::add-mask::not-a-token", "")
+
+
+def test_a_shallow_checkout_asks_github_what_is_newer(push: Push):
+    world = push.world
+    world.repository.git("remote", "add", "origin", "https://github.example/acme/fleet.git")
+    first = world.repository.git("rev-parse", "HEAD")
+    assert push.run()[0] == 0
+    world.repository.write("app/two.yaml", config_map(world, "two"))
+    second = world.repository.commit()
+    push.server.repository.commit(second, first)
+    shallow = world.repository.path / ".git" / "shallow"
+    shallow.write_text(f"{second}\n")
+
+    code, log, _ = push.run()
+
+    assert code == 0, log
+    assert "two" in world.config_maps()
+    assert any(call.path.endswith(f"/compare/{second}...{first}") for call in push.server.calls)
+    shallow.write_text(f"{first}\n{second}\n")
+    world.repository.git("checkout", "--quiet", "--detach", first)
+    code, log, _ = push.run()
+    assert code == 7, log
+    assert "is older than main@sha1:" in log

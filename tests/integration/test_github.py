@@ -464,14 +464,6 @@ def test_a_comparison_brings_no_files(server, github):
     assert server.calls[-1].query == {"per_page": "1", "page": "2"}
 
 
-def test_the_default_branch(server, github):
-    server.repository.default_branch = "trunk"
-
-    assert github.default_branch() == "trunk"
-    server.on("GET", "/repos", Fault(404, "Not Found"))
-    assert github.default_branch() == ""
-
-
 # ── what goes wrong: lost answers ──
 
 
@@ -739,7 +731,7 @@ def test_a_run_waits_for_two_minutes_in_all(server, github, clock):
     server.on("GET", "/", Fault(429, "Too Many Requests", {"Retry-After": "50"}), times=9)
 
     assert github.pull(5) is None
-    assert github.default_branch() == ""
+    assert github.compare(HEAD, HEAD) is Ancestry.UNKNOWN
     assert 100 <= sum(clock.pauses) <= 120
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 from urllib.parse import quote
 
-from runner.clients.github.api import METADATA, PULLS, Api, as_pull
+from runner.clients.github.api import PULLS, Api, as_pull
 from runner.clients.github.calls import Pause
 from runner.clients.github.checks import Checks
 from runner.clients.github.comments import Comments
@@ -85,12 +85,6 @@ class GitHub:
             return Ancestry(answer["status"])
 
         return self._try(f"{base} and {head} cannot be compared", ask, Ancestry.UNKNOWN)
-
-    def default_branch(self) -> str:
-        def ask() -> str:
-            return str(self._api.get("", permission=METADATA)["default_branch"])
-
-        return self._try("the default branch is not known", ask, "")
 
     def find(self, pull: int, key: str) -> Comment | None:
         told = f"the comment on pull request #{pull} cannot be found"
