@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runner.model import Action, Held, Manifest, ResourceRef, SourceRevision, State
-from runner.rendered import Problem, is_sealed
+from runner.rendered import Place, Problem, is_sealed
 
 
 class Cause(enum.StrEnum):
@@ -171,7 +171,7 @@ class Comparison:
     kustomizations: int = 0  # how many the head has in all
     routine: bool = False  # nothing but image and chart versions changes
     sources: tuple[SourceRevision, ...] = ()  # those of the head that are not the checkout, by name
-    timings: Mapping[str, float] = field(default_factory=dict)  # seconds by stage, for people only
+    homes: Mapping[str, Place] = field(default_factory=dict)  # where those are written that `held` names
 
     @property
     def differs(self) -> bool:

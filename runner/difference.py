@@ -75,6 +75,7 @@ def between(
         waves=_waves(waves, ordered),
         idle=affected.idle(sides, found, revisions.paths),
         held=held,
+        homes=discover.homes((each.kustomization for each in held), after.units if after else {}),
         warnings=_new_warnings(sides, ordered),
         routine=signals.routine(changes, seen) and not (faults or held),
     )

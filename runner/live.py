@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from runner import diff, impact, redact, state
+from runner import diff, discover, impact, redact, state
 from runner.changes import Comparison, FieldChange, ObjectChange, Pending
 from runner.fleet import Fleet, Unit
 from runner.model import Action, Change, Manifest, ResourceRef, State
@@ -29,13 +29,14 @@ def told(session: Session, base: Fleet | None, between: Comparison, foreseen: Fo
         assessed = {a.ref: a for a in foreseen.assessed.get(id_, ())}
         found = [_one(session, assessed.get(c.ref), c, id_, by_ref) for c in outcome.changes]
         changes += sorted(filter(None, found), key=lambda each: _by_kind(each.ref))
-    held = [h for helds in session.held_prunes.values() for h in helds]
+    held = [*(h for helds in session.held_prunes.values() for h in helds), *session.withheld]
     return replace(
         between,
         server=session.world.cluster.server,
         changes=tuple(changes),
         pending=tuple(_pending(session, base)),
-        held=(*held, *session.withheld),
+        held=tuple(held),
+        homes=discover.homes((each.kustomization for each in held), session.units),
         warnings=tuple(dict.fromkeys([*between.warnings, *_warned(session, foreseen)])),
         sources=session.sources,
     )

@@ -35,11 +35,10 @@ def deploy(inputs: Inputs, payload: Mapping[str, Any], reporter: Reporter, progr
         if plan := inputs.file("plan"):
             chosen = review.keeping_to(chosen, plan)
         with clients(chosen, progress, with_cluster=True, live=False) as world:
-            if reporter.forge is not None:
-                world = replace(world, compare=reporter.forge.compare)
+            compare = reporter.forge.compare if reporter.forge is not None else None
             try:
                 reporter.begin(world.repository.resolve(chosen.revision))
-                result = pipeline.reconcile(chosen, world)
+                result = pipeline.reconcile(chosen, replace(world, compare=compare))
             except NotThisBranch as exc:
                 progress.write(f"{clean.line(exc.message)}\n")
                 return Ending(int(ExitCode.DONE), note=exc.message, hint=exc.hint)

@@ -163,7 +163,11 @@ def run_url(environment: Mapping[str, str]) -> str:
 
 
 def marks(told: Comparison) -> Iterator[Annotation]:
-    """What is wrong with files of the head, at their lines."""
+    """What is wrong with files of the head, at their lines, and whose objects a guard would keep."""
+    for held in told.held:
+        if place := told.homes.get(held.kustomization):
+            title = f"{style.count(len(held.refs), 'deletion')} of {held.kustomization} will be held back"
+            yield Annotation(place.file, place.line, Level.WARNING, held.reason, title)
     for fault in told.faults:
         for problem in fault.problems if fault.side != "base" else ():
             if problem.file and problem.line:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from runner import redact
-from runner.discover.places import placed, written
+from runner.discover.places import homes, placed, written
 from runner.discover.spec import is_kustomization, parse, root
 from runner.errors import CycleError, UsageError
 from runner.fleet import Fleet, Produced, Rendering, Unit, Variables
@@ -18,6 +18,7 @@ from runner.origins import is_origin
 __all__ = [
     "Renderer",
     "children",
+    "homes",
     "is_kustomization",
     "parse",
     "placed",

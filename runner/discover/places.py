@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from runner.fleet import Unit
-from runner.model import FLUX, ResourceRef
+from runner.model import ResourceRef, kustomization_ref
 from runner.rendered import Place, Problem
 
 _OF_THE_SPEC = frozenset(
@@ -18,8 +19,7 @@ def placed(unit: Unit, parent: Unit | None) -> Unit:
     rendering = unit.rendering
     if rendering is None or parent is None or not any(_lacks_a_place(each) for each in rendering.problems):
         return unit
-    k = unit.kustomization
-    place = written(ResourceRef(k.namespace, k.name, FLUX, "Kustomization", "v1"), parent)
+    place = written(kustomization_ref(unit.id), parent)
     problems = tuple(
         replace(each, file=place.file, line=place.line) if _lacks_a_place(each) else each
         for each in rendering.problems
@@ -32,6 +32,17 @@ def _lacks_a_place(problem: Problem) -> bool:
     return not (problem.file or problem.subject) and (
         problem.code in _OF_THE_SPEC or problem.message.startswith("component path '")
     )
+
+
+def homes(ids: Iterable[str], units: Mapping[str, Unit]) -> dict[str, Place]:
+    """Where the objects of some Kustomizations are written; of those alone that the repository contains."""
+    found: dict[str, Place] = {}
+    for id_ in sorted(set(ids) & units.keys()):
+        parent = units.get(units[id_].parent)
+        place = written(kustomization_ref(id_), parent) if parent is not None else Place()
+        if place.file and place.line:
+            found[id_] = place
+    return found
 
 
 def written(kustomization: ResourceRef, parent: Unit) -> Place:

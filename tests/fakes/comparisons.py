@@ -137,7 +137,6 @@ CAUTION = Comparison(
     held=(Held("flux-system/legacy", (ref("PersistentVolumeClaim", "files", "old"),), "it is still bound",
                "9f86d081884c7d65"),),
     warnings=("flux-system/apps: policy/v1beta1 is deprecated",), kustomizations=12,
-    timings={"render": 1.25, "plan": 0.1},
 )  # fmt: skip
 FAULTS = replace(
     ROUTINE, routine=False,
@@ -204,5 +203,5 @@ def hostile(text: str = HOSTILE) -> Comparison:
         ),
         images=(ImageChange(text, text, text, (bad,)),), pending=(Pending(text, State.FAILED, text),),
         waves=((text,), (f"{text}/2",)), idle=(text,), held=(Held(text, (bad,), text, text),),
-        warnings=(text,), kustomizations=2, timings={text: 1.0},
+        warnings=(text,), kustomizations=2,
     )  # fmt: skip

@@ -250,6 +250,30 @@ def test_what_cannot_be_rendered_fails_with_its_file_and_line(step: Step):
     assert step.run(fail_on="none")[0] == 0
 
 
+def test_deletions_that_a_guard_will_hold_back_are_marked_where_their_kustomization_is(step: Step):
+    spec = "{interval: 10m, prune: true, path: ./apps, sourceRef: {kind: GitRepository, name: flux-system}}"
+    kustomization = (
+        "# the apps\napiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\n"
+        f"metadata: {{name: apps, namespace: flux-system}}\nspec: {spec}\n"
+    )
+    step.repository.git("checkout", "--quiet", "main")
+    step.repository.write(f"{ENTRY}/apps.yaml", kustomization)
+    step.repository.write("apps/web.yaml", (DEPLOYMENT % "1.4.2").replace("name: web,", "name: app,"))
+    step.payload["pull_request"]["base"]["sha"] = step.repository.commit()
+    step.repository.git("rm", "--quiet", "apps/web.yaml")
+    step.repository.write("apps/kustomization.yaml", "resources: []\n")
+    head = step.repository.commit()
+    step.payload["pull_request"]["head"]["sha"] = head
+    step.server.repository.commit(head)
+    step.server.repository.pull(5, head)
+
+    _, log, _, _ = step.run(checks="cluster")
+
+    assert re.search(rf"^::warning file={ENTRY}/apps\.yaml,line=2", log, re.MULTILINE), log
+    (check,) = step.server.repository.checks
+    assert check.annotations[0]["title"] == "1 deletion of flux-system/apps will be held back"
+
+
 @pytest.mark.parametrize(("fail_on", "code"), [("error", 0), ("change", 5), ("deletion,blocker", 0)])
 def test_what_fails_a_preview_is_chosen(step: Step, fail_on: str, code: int):
     assert step.run(fail_on=fail_on)[0] == code

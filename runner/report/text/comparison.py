@@ -224,9 +224,6 @@ def _rest(value: Comparison) -> Iterator[Line]:
         yield "dim", f"Changed, but no Kustomization reads it: {style.names(value.idle, _NAMES)}"
     for warning in value.warnings:
         yield "yellow", f"Warning: {clean.line(warning)}"
-    if value.timings:
-        told = ", ".join(f"{clean.line(name)} {style.duration(took)}" for name, took in value.timings.items())
-        yield "dim", f"Took {told}"
 
 
 def _object(ref: object) -> str:
