@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 
 import pytest
 import yaml
@@ -10,8 +11,16 @@ import yaml
 from tests.e2e.act import events
 from tests.e2e.act.workflow import Act
 from tests.e2e.harness import Bench, config_map, kustomization
+from tests.fakes.github import TOKEN, Server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.xdist_group("docker")]
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """GitHub's API."""
+    with Server() as made:
+        yield made
 
 
 def fleet(world: Bench) -> str:
@@ -85,6 +94,41 @@ def test_a_pull_request_is_previewed(act: Act, world: Bench):
     assert world.writes() == before
     assert (job.seen["changed"], job.seen["applied"]) == ("true", "1")
     assert "nothing was written" in job.summary
+
+
+def test_a_pull_request_gets_one_comment_and_its_deploy_says_so_there(act: Act, world: Bench, server: Server):
+    base, head = proposal(world)
+    for commit, *parents in ((base,), (head, base)):
+        server.repository.commit(commit, *parents)
+    payload = events.pull_request(base, head)
+    server.repository.pull(payload["number"], head)
+    told = {"token": "${{ secrets.TOKEN }}", "checks": "cluster"}
+    act.secrets["TOKEN"] = TOKEN
+    env = {"GITHUB_API_URL": server.url, "GITHUB_REPOSITORY": server.repository.name}
+
+    jobs = []
+    for _ in range(2):
+        server.calls.clear()
+        jobs.append(act.run("pull_request", payload, env=env, **told))
+
+    assert [job.result for job in jobs] == ["success"] * 2, jobs[-1].printed
+    (comment,) = server.repository.comments
+    assert "`ConfigMap/" in comment.body
+    assert jobs[0].seen["comment-url"] == jobs[1].seen["comment-url"] != ""
+    assert TOKEN not in "".join(
+        line for job in jobs for line in job.printed.splitlines() if "add-mask" not in line
+    )
+    merged = world.repository.git("rev-parse", "HEAD")
+    server.repository.commit(merged, base, head)
+    merge = {"state": "closed", "merged_at": "2030-01-01T00:00:00Z", "commits": (merged,)}
+    server.repository.pull(payload["number"], head, **merge)
+    server.calls.clear()
+
+    job = act.run("push", events.push(base, merged), env=env, **told)
+
+    assert job.result == "success", job.printed
+    (comment,) = server.repository.comments
+    assert "✓ deployed: `" in comment.body
 
 
 def test_a_merge_group_is_previewed(act: Act, world: Bench):
