@@ -283,6 +283,7 @@ class Outcome:
     waited_for: tuple[str, ...] = ()  # the Kustomizations whose readiness let it start
     needs: tuple[Need, ...] = ()  # sorted; those outside of this run too
     awaits: tuple[str, ...] = ()  # children that its own readiness includes
+    reason: str = ""  # why it stands aside, where that is not in Git
 
     @property
     def ok(self) -> bool:
@@ -339,9 +340,11 @@ class Leaf:
     depends_on: tuple[str, ...] = ()
     variables_from: tuple[str, ...] = ()  # Kustomizations that produce its substituteFrom sources
     suspended: bool = False
+    paused: str = ""  # by whom and why
     objects: tuple[ResourceRef, ...] = ()
     problems: tuple[str, ...] = ()
     recorded: State | None = None  # the outcome the cluster has on record
     recorded_message: str = ""
     revision: str = ""  # the one of the last change on record
     changed_at: float | None = None  # seconds since the epoch
+    healths: tuple[Health, ...] | None = None  # of what it wants and owns; None: no cluster was asked

@@ -109,6 +109,16 @@ class Session:
         return (self._writer or self.store).records
 
     @property
+    def paused(self) -> frozenset[str]:
+        """Kustomizations that somebody wants left alone."""
+        return frozenset(id_ for id_, record in self.records.items() if record.pause is not None)
+
+    def why_paused(self, id_: str) -> str:
+        """Who paused a Kustomization, and why; "" when nobody did."""
+        record = self.records.get(id_)
+        return str(record.pause) if record is not None and record.pause is not None else ""
+
+    @property
     def wrote(self) -> bool:
         return self._writer is not None
 

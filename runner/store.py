@@ -6,7 +6,7 @@ import secrets
 import threading
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runner import state
@@ -62,18 +62,18 @@ class Store:
         """
         if self.records.get(record.kustomization) == record:
             return
-        config_map = state.encode(record)
         for _ in range(_ATTEMPTS):
             try:
-                self._remember(record, self._send(config_map, record))
+                self._remember(record, self._send(state.encode(record), record))
             except Refused as exc:
                 if exc.reason not in {"Conflict", "AlreadyExists", "NotFound"}:
                     raise
-                self._reread(record)
+                record = self._reread(record)
             else:
                 return
         raise ClusterError(
-            f"{ResourceRef.of(config_map)} could not be written: something else keeps changing it",
+            f"{state.config_map_ref(record.kustomization)} could not be written: "
+            "something else keeps changing it",
             hint="nothing but kustodian should write to it.",
         )
 
@@ -126,18 +126,19 @@ class Store:
         meta = {**config_map["metadata"], "resourceVersion": version}
         return self.cluster.replace({**config_map, "metadata": meta})
 
-    def _reread(self, record: Record) -> None:
-        """Somebody wrote in between: go on when it was not a later holder of the lock."""
+    def _reread(self, record: Record) -> Record:
+        """Somebody wrote in between: go on when it was not a later holder of the lock, nor undo a pause."""
         live = self.cluster.get(state.config_map_ref(record.kustomization))
         with self._lock:
             self._versions.pop(record.kustomization, None)
         if live is None:
-            return
+            return record
         found = state.decode(live)
         if found.fence > record.fence:
             raise LockLost(f"{record.kustomization} was recorded by a run that took the lock over")
         with self._lock:
             self._versions[record.kustomization] = live["metadata"]["resourceVersion"]
+        return replace(record, pause=found.pause)
 
     def _remember(self, record: Record, config_map: Manifest) -> None:
         with self._lock:

@@ -100,8 +100,8 @@ class Reconciliation:
         if record is not None and record.state is State.READY:
             self.turn.ready()
         state = State.SUSPENDED if suspended else State.SKIPPED
-        self._tell(Phase(state))
-        return Outcome(self.unit.id, state)
+        self._tell(Phase(state), self.session.why_paused(self.unit.id))
+        return Outcome(self.unit.id, state, reason=self.session.why_paused(self.unit.id))
 
     def _is_verified_only(self) -> bool:
         """Whether only its health counts, as nothing of it changed; variables may have come in meanwhile."""
@@ -133,10 +133,11 @@ class Reconciliation:
         """Let the run know what was only found now: objects that are wanted, and further Kustomizations."""
         self.unit = unit
         self.session.want(unit.id, plan.scoped(unit.objects, self.session.world.cluster))
-        new = {child.id: child for child in discover.children(unit)}
-        found, dropped = self.session.replace_children(unit, new)
+        found = (discover.held(child, self.session.paused) for child in discover.children(unit))
+        new = {child.id: child for child in found}
+        added, dropped = self.session.replace_children(unit, new)
         waiting = nodes(self.session.units)
-        self.turn.add({id_: waiting[id_] for id_ in found})
+        self.turn.add({id_: waiting[id_] for id_ in added})
         self.warnings += [f"{id_} is not rendered any more and was left out" for id_ in dropped]
 
     # -- applying

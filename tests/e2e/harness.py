@@ -21,6 +21,7 @@ from tests.cluster.api import Api
 
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 ENTRY = "clusters/test"
+ON_A_CLUSTER = {"reconcile", "get", "plan", "events", "trace", "pause", "resume"}
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,9 @@ class Bench:
     def command(self, *arguments: str, kubeconfig: Path | None = None) -> list[str]:
         """A command line; those that take an entry and a root get them."""
         flags: list[str] = []
-        if arguments[0] in {"reconcile", "build", "tree", "diff", "plan"}:
+        if arguments[0] in {"reconcile", "build", "tree", "diff", "plan", "trace"}:
             flags += ["--repo", str(self.repository.path), "--entry", ENTRY, "--root", self.root]
-        if arguments[0] in {"reconcile", "get", "plan"}:
+        if arguments[0] in ON_A_CLUSTER or "--live" in arguments:
             flags += ["--kubeconfig", str(kubeconfig or self.kubeconfig)]
         return [sys.executable, "-m", "runner.cli", arguments[0], *flags, *arguments[1:]]
 

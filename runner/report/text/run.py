@@ -77,6 +77,8 @@ def _table(outcomes: list[Outcome]) -> list[str]:
 def _told(outcome: Outcome, width: int) -> str:
     if outcome.state is State.BLOCKED and outcome.blocked_by:
         return f"blocked by {style.names(outcome.blocked_by, _MOST_NAMES)}"
+    if outcome.reason:
+        return f"{outcome.state:<{width}}  {clean.line(outcome.reason)}"
     counts = Counter(change.action for change in outcome.changes)
     tries = f"{outcome.attempts} attempts" if outcome.attempts > 1 else ""
     told = "; ".join(part for part in (style.tally(counts, _ACTIONS), tries) if part)
