@@ -14,7 +14,7 @@ from runner.options import ROOT
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def common(command: F, revision: str = "--revision") -> F:
+def common(command: F, revision: str = "--revision", *, entry: bool = True) -> F:
     """The flags of every command that reads a repository."""
     for option in reversed(
         (
@@ -23,7 +23,12 @@ def common(command: F, revision: str = "--revision") -> F:
                 revision, "revision", default="HEAD", show_default=True, help="The commit to work on."
             ),
             click.option("--worktree", is_flag=True, help="Use the files as they are on disk."),
-            click.option("--entry", required=True, help="Directory that the cluster starts from."),
+            click.option(
+                "--entry",
+                required=entry,
+                default=None if entry else "",
+                help="Directory that the cluster starts from.",
+            ),
             click.option("--root", default=ROOT, show_default=True, help="The root Kustomization."),
             click.option("-n", "--namespace", default="", help="Only Kustomizations of this namespace."),
             click.option("-A", "--all-namespaces", is_flag=True, help="Of all namespaces; the default."),

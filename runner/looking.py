@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from typing import Any
 
 import click
@@ -16,7 +17,7 @@ _SOME = click.argument("names", nargs=-1, required=True, metavar="NAMESPACE/NAME
 
 
 def add_to(group: click.Group) -> None:
-    for command in (tree, get, pause, resume):
+    for command in (tree, get, trace, pause, resume):
         group.add_command(command)
 
 
@@ -71,6 +72,25 @@ def get(**given: Any) -> int:  # noqa: ANN401 -- see tree
             raise UsageError(f"--watch has no -o {output}", hint="it shows rows as they change.")
         records.watch(chosen, live=sys.stdout.isatty())
     result, code = records.get(chosen, output)
+    flags.write(result)
+    return code
+
+
+@click.command(short_help="Show which Kustomization, file and commit an object comes from.")
+@click.argument("name", metavar="KIND[.GROUP]/[NAMESPACE/]NAME")
+@partial(flags.common, entry=False)
+@flags.cluster
+@flags.output("text", "json", "yaml")
+def trace(**given: Any) -> int:  # noqa: ANN401 -- see tree
+    """Show where an object comes from: Kustomization, parents, source, file, line, last commit.
+
+    Without --entry it is the one that the cluster was deployed from.
+    """
+    from runner.commands import options
+    from runner.views import trace as view
+
+    output, name = given.pop("output"), given.pop("name")
+    result, code = view.trace(options(names=(), **given), name, output)
     flags.write(result)
     return code
 

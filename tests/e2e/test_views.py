@@ -121,3 +121,42 @@ def test_tree_live_shows_states_and_healths(world: Bench):
     assert f"✓ ConfigMap/{world.namespace}/app  Current" in shown.stdout
     offline = world.run("tree", "-o", "json").of("app")
     assert (offline["state"], offline["health"]) == (None, None)
+
+
+def test_trace_leads_from_an_object_to_its_commit(world: Bench):
+    one(world)
+    world.reconcile()
+    late = config_map(world, "late")
+    world.repository.write("app/cm.yaml", config_map(world, "app"), late)
+    world.repository.commit("Add another one")
+    world.reconcile()
+    name = f"ConfigMap/{world.namespace}"
+
+    old, new = (world.run("trace", f"{name}/{each}", "-o", "json").json for each in ("app", "late"))
+
+    assert new["kustomization"] == {"namespace": world.namespace, "name": "app"}
+    assert new["parents"] == [world.root]
+    assert (new["file"], new["line"], new["exists"], new["notes"]) == ("app/cm.yaml", 9, True, [])
+    assert (old["commit"]["subject"], new["commit"]["subject"]) == ("Add the app", "Add another one")
+    assert new["commit"]["id"] == world.repository.git("rev-parse", "HEAD")
+    shown = world.run("trace", f"cm/{world.namespace}/app")
+    assert shown.code == 2, "no short names: they are not in what discovery tells"
+    assert "app/cm.yaml:1" in world.run("trace", f"configmaps/{world.namespace}/app").stdout
+
+
+def test_trace_says_when_labels_and_inventory_disagree(world: Bench):
+    one(world)
+    world.reconcile()
+    path = f"/api/v1/namespaces/{world.namespace}/configmaps/app"
+    labels = {"kustomize.toolkit.fluxcd.io/name": "other", "kustomize.toolkit.fluxcd.io/namespace": "x"}
+    patch = {"metadata": {"labels": labels}}
+    world.api.request("PATCH", path, patch, "application/merge-patch+json")
+    told = world.run("trace", f"ConfigMap/{world.namespace}/app", "-o", "json").json
+    assert told["kustomization"]["name"] == "app"
+    owner = f"{world.namespace}/app"
+    assert told["notes"] == [f"its labels name x/other, but it is in the inventory of {owner}"]
+    stranger = world.run("trace", f"ConfigMap/{world.namespace}/kube-root-ca.crt", "-o", "json").json
+    assert (stranger["kustomization"], stranger["file"]) == (None, None)
+    nothing = world.run("trace", f"ConfigMap/{world.namespace}/nothing")
+    assert nothing.code == 2
+    assert "is not in the cluster, in no Kustomization's inventory" in nothing.stderr
