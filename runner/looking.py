@@ -17,7 +17,7 @@ _SOME = click.argument("names", nargs=-1, required=True, metavar="NAMESPACE/NAME
 
 
 def add_to(group: click.Group) -> None:
-    for command in (tree, get, trace, pause, resume):
+    for command in (tree, get, events, trace, pause, resume):
         group.add_command(command)
 
 
@@ -72,6 +72,30 @@ def get(**given: Any) -> int:  # noqa: ANN401 -- see tree
             raise UsageError(f"--watch has no -o {output}", hint="it shows rows as they change.")
         records.watch(chosen, live=sys.stdout.isatty())
     result, code = records.get(chosen, output)
+    flags.write(result)
+    return code
+
+
+@click.command(short_help="Show what happened, as Kubernetes Events tell it.")
+@_NAMES
+@_scope
+@click.option("--watch", is_flag=True, help="Go on printing them as they happen, until interrupted.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="At most so many."
+)
+@flags.output("text", "json", "yaml")
+def events(**given: Any) -> int:  # noqa: ANN401 -- see tree
+    """Show Events of Kustomizations, their objects, and what these own; the newest last."""
+    from runner.commands import options
+    from runner.views import happened
+
+    output, watched, limit = given.pop("output"), given.pop("watch"), given.pop("limit")
+    chosen = options(**given)
+    if watched:
+        if output != "text":
+            raise UsageError(f"--watch has no -o {output}", hint="it prints a line for each.")
+        happened.watch(chosen)
+    result, code = happened.events(chosen, output, limit)
     flags.write(result)
     return code
 

@@ -356,6 +356,7 @@ class Progress:
     subject: str
     phase: Phase
     detail: str = ""
+    wave: int = 0  # from 1, where it is known who rolls out after whom
 
 
 Listener = Callable[[Progress], None]

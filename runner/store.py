@@ -31,12 +31,13 @@ class Store:
 
     cluster: Cluster
     records: dict[str, Record] = field(default_factory=dict)
+    uids: dict[str, str] = field(default_factory=dict)  # of the ConfigMaps
     _versions: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def load(self) -> Mapping[str, Record]:
         """Read every record of the cluster. Raises GuardError for one that cannot be read."""
-        self.records, self._versions = {}, {}
+        self.records, self.uids, self._versions = {}, {}, {}
         for config_map in self.cluster.list("", "ConfigMap", selector=state.SELECTOR).items:
             self._remember(state.decode(config_map), config_map)
         return self.records
@@ -51,7 +52,7 @@ class Store:
 
     def through(self, cluster: Cluster) -> Store:
         """The same records, written through another (fenced) client."""
-        return Store(cluster, dict(self.records), dict(self._versions))
+        return Store(cluster, dict(self.records), dict(self.uids), dict(self._versions))
 
     def write(self, record: Record) -> None:
         """Create or replace a record; one that would be the same is not written.
@@ -143,4 +144,5 @@ class Store:
     def _remember(self, record: Record, config_map: Manifest) -> None:
         with self._lock:
             self.records[record.kustomization] = record
+            self.uids[record.kustomization] = config_map["metadata"]["uid"]
             self._versions[record.kustomization] = config_map["metadata"]["resourceVersion"]

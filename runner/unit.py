@@ -58,6 +58,7 @@ class Reconciliation:
     recorded_ahead: bool = False
     started_at: float = 0.0
     applied_at: float | None = None
+    phase: Phase = Phase.RENDERING  # what it is at, or what it failed in
     hopeless: bool = False  # another attempt could not end otherwise
     ready_at: float | None = None
 
@@ -307,11 +308,11 @@ class Reconciliation:
         removed = removal.remove(self.session, record, stale, timeout, self.turn.resting)
         self.changes += removed.changes
         self.session.held_back(removed.held)
-        self._tell(Phase.READY, "pruned")
         kept = {e.ref: e for e in stale if e.ref in removed.inventory}
         self.entries |= kept
         if removed.errors:
             raise Failed("delete failed: " + "\n".join(removed.errors))
+        self._tell(Phase.READY, "pruned")
 
     def _record(self, state: State, message: str) -> None:
         """Store how it ended; equal to what is stored, it is not written."""
@@ -393,6 +394,7 @@ class Reconciliation:
             raise Failed(f"{done} objects were written before the run was told to stop")
 
     def _tell(self, phase: Phase, detail: str = "") -> None:
+        self.phase = phase if phase is not Phase.FAILED else self.phase
         self.session.world.listener(Progress(self.unit.id, phase, detail))
 
 

@@ -52,7 +52,7 @@ def _told(trace: Trace) -> Iterator[tuple[str, str]]:
     if trace.path:
         yield "Path", clean.line(trace.path)
     if trace.revision:
-        yield "Deployed", style.revision(trace.revision)
+        yield "On record", style.revision(trace.revision)
     if trace.place.file:
         yield "File", f"{clean.line(str(trace.place))}  (at {style.revision(trace.at)})"
     if trace.commit is not None:

@@ -56,6 +56,21 @@ class Trace:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One Kubernetes Event about a Kustomization, an object of it, or what that owns; foreign text."""
+
+    kustomization: str
+    ref: ResourceRef
+    at: float  # when it was last seen, seconds since the epoch
+    type: str  # Normal, Warning
+    reason: str
+    message: str
+    count: int = 1
+    source: str = ""  # the component that wrote it
+    tick: int = 0  # orders what was seen in one second
+
+
 def changes(outcome: Outcome) -> list[Change]:
     """By kind and name: objects of one rank are applied side by side."""
     return sorted(outcome.changes, key=lambda each: by_kind(each.ref))

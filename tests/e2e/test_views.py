@@ -160,3 +160,43 @@ def test_trace_says_when_labels_and_inventory_disagree(world: Bench):
     nothing = world.run("trace", f"ConfigMap/{world.namespace}/nothing")
     assert nothing.code == 2
     assert "is not in the cluster, in no Kustomization's inventory" in nothing.stderr
+
+
+def test_events_of_what_a_kustomization_owns(world: Bench):
+    """Of the Kustomization, the Deployment, its ReplicaSet and its Pod; of no stranger."""
+    one(world)
+    web = deployment(world, "web")
+    web["spec"]["template"]["spec"]["nodeSelector"] = {"no": "such-node"}
+    world.repository.write("app/web.yaml", web)
+    world.repository.commit()
+    world.reconcile()
+    stranger = deployment(world, "stranger")
+    world.api.request("POST", f"/apis/apps/v1/namespaces/{world.namespace}/deployments", stranger)
+
+    def told() -> list[dict[str, str]]:
+        shown = world.run("events", "-n", world.namespace, "app", "-o", "json").json["events"]
+        return shown if "FailedScheduling" in {each["reason"] for each in shown} else []
+
+    found = wait_until(told, "the scheduler said what is wrong")
+    about = {(each["ref"]["kind"], each["reason"]) for each in found}
+    assert ("ConfigMap", "ReconciliationSucceeded") in about, "our own, about the record"
+    assert {("Deployment", "ScalingReplicaSet"), ("ReplicaSet", "SuccessfulCreate")} <= about
+    assert "stranger" not in str(found)
+    ours = [each["reason"] for each in found if each["source"] == "kustodian"]
+    assert ours == ["Progressing", "ReconciliationSucceeded"], "in their order within one second"
+    assert [each["lastSeen"] for each in found] == sorted(each["lastSeen"] for each in found)
+    assert "not shown)\n" in world.run("events", "-n", world.namespace, "--limit", "1").stdout
+    assert world.run("events", "-n", world.namespace, "nothing").code == 2
+
+
+def test_events_watch_prints_what_happens_to_objects_that_came_later(world: Bench):
+    one(world)
+    world.reconcile()
+    with following(world, "events", "-n", world.namespace, "--watch") as (process, lines):
+        wait_until(lambda: any("ReconciliationSucceeded" in line for line in lines), "what was")
+        world.repository.write("app/late.yaml", deployment(world, "late"))
+        world.repository.commit()
+        world.reconcile()
+        wait_until(lambda: any("ReplicaSet/" in line and "late-" in line for line in lines), "what is new")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130

@@ -15,8 +15,8 @@ from runner.errors import UsageError
 from runner.model import ResourceRef, State
 from runner.ports import Api, Commit
 from runner.rendered import Place
-from runner.report import json, traced
-from runner.report.views import Scope, Trace
+from runner.report import happened, json, traced
+from runner.report.views import Event, Scope, Trace
 from runner.views import naming
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -68,6 +68,19 @@ def test_a_trace_of_hostile_text_is_one_line_each():
     assert len(told.splitlines()) == len(traced.text(replace(TRACE, notes=())).splitlines())
     assert "\x1b" not in told
     assert "\u202e" not in told
+
+
+THEN = 1_790_000_000.0
+EVENTS = (
+    Event("flux-system/apps", API, THEN - 7300, "Warning", "FailedCreate", "quota exceeded", 12),
+    Event("flux-system/apps", replace(API, kind="Pod", name="api-1"), THEN - 5, "Normal", "Pulled", HOSTILE),
+)
+
+
+def test_events():
+    golden("events.txt", happened.text(EVENTS, THEN, 3) + "\n" + "".join(map(happened.row, EVENTS)))
+    golden("events.json", valid("events", json.dump(happened.document(SCOPE, EVENTS, 3))))
+    assert happened.text((), THEN) == "No events.\n"
 
 
 def api(group, kind, plural, *, namespaced=True):
