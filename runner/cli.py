@@ -74,6 +74,7 @@ def commands() -> None:
 @_cluster
 @_output("text", "json", "yaml")
 @click.option("--dry-run", is_flag=True, help="Show what would happen; write nothing.")
+@click.option("--watch", is_flag=True, help="On a terminal: the whole table with its waves, which stays.")
 @_all
 @_values
 @click.option("--read-secrets", is_flag=True, help="Let a dry run read Secrets of the cluster.")
@@ -128,12 +129,14 @@ def reconcile(**given: Any) -> int:  # noqa: ANN401 -- click gives what the deco
     from runner.report import json, text, yaml
 
     output, differences, plan = (given.pop(name) for name in ("output", "exit_code", "plan"))
+    watch = given.pop("watch")
     chosen = options(**given)
     if plan is not None:
         from runner.review import keeping_to
 
         chosen = keeping_to(chosen, plan)
-    with clients(chosen, sys.stderr, with_cluster=True, live=sys.stderr.isatty()) as world:
+    live = sys.stderr.isatty()
+    with clients(chosen, sys.stderr, with_cluster=True, live=live, whole=watch) as world:
         result = pipeline.reconcile(chosen, world)
     code = exit_code(result, differences=differences)
     match output:

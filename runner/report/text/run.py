@@ -20,6 +20,7 @@ _ACTIONS = (
 _WIDEST = 72
 _INDENT = "    "
 _MOST_NAMES = 8
+_SHORTEST_IDLE = 0.1  # seconds; less is no news
 
 
 def reconcile(run: Run) -> str:
@@ -140,7 +141,8 @@ def _time(run: Run) -> list[str]:
         return []
     steps = [f"{clean.line(step.kustomization)} {style.duration(step.took)}" for step in told.path]
     path = " → ".join(style.ends(steps, timing.MOST_STEPS))
-    return [f"Took {style.duration(told.whole)}; critical path: {path}"]
+    idle = f"; idle on it {style.duration(told.idle)}" if told.idle >= _SHORTEST_IDLE else ""
+    return [f"Took {style.duration(told.whole)}; critical path: {path}{idle}"]
 
 
 def _progress(outcomes: list[Outcome]) -> Iterator[str]:
