@@ -52,11 +52,12 @@ class Stop:
 
 @contextmanager
 def clients(
-    options: Options, stream: TextIO, *, with_cluster: bool, live: bool | None = None
+    options: Options, stream: TextIO, *, with_cluster: bool, live: bool | None = None, whole: bool = False
 ) -> Iterator[Clients]:
     """Everything a run needs, closed when it is over.
 
     Progress goes to `stream`: drawn on a terminal (`live`), as lines of a log, or (None) not at all.
+    What is drawn is the `whole` table, or only what needs eyes.
     """
     from runner.clients.git import GitCheckout
     from runner.clients.kustomize import Decryptor, WorkerPool
@@ -70,7 +71,7 @@ def clients(
         repository = GitCheckout.open(options.repo, directory)
         listener: Listener = _silent
         if live is not None:
-            listener = stack.enter_context(console(stream, clock, live=live))
+            listener = stack.enter_context(console(stream, clock, live=live, whole=whole))
         builder = stack.enter_context(WorkerPool())
         opener = stack.enter_context(Decryptor())
         pool = stack.enter_context(_pool())

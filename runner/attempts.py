@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from runner import happenings
 from runner.desired import Desired
 from runner.model import Change, Outcome, State
 from runner.ports import Phase, Progress
@@ -24,6 +25,7 @@ def reconcile(session: Session, source: Desired, turn: Turn) -> Outcome:
             break
         work = Reconciliation(session, source.renderer_now(), turn, session.units[turn.id])
         outcome = _together(outcome, work.run())
+    happenings.tell(session, outcome, work.phase)
     return outcome
 
 

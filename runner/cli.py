@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
+from runner import looking
 from runner.errors import ExitCode, Interrupted, RunnerError, UsageError
+from runner.flags import F
+from runner.flags import cluster as _cluster
+from runner.flags import common as _common
+from runner.flags import network as _network
+from runner.flags import output as _output
+from runner.flags import say as _say
+from runner.flags import values as _values
+from runner.flags import write as _print
 from runner.options import ROOT, Dependents, PruneOrder
 
-F = TypeVar("F", bound=Callable[..., Any])
 ISSUES = "please report it, with what is above, where you got kustodian from"
 
 
@@ -50,72 +57,10 @@ def run(arguments: list[str]) -> int:
     return int(code or 0)
 
 
-def _common(command: F, revision: str = "--revision") -> F:
-    """The flags of every command that reads a repository."""
-    for option in reversed(
-        (
-            click.option("--repo", type=click.Path(path_type=Path), default=Path(), help="The Git checkout."),
-            click.option(
-                revision, "revision", default="HEAD", show_default=True, help="The commit to work on."
-            ),
-            click.option("--worktree", is_flag=True, help="Use the files as they are on disk."),
-            click.option("--entry", required=True, help="Directory that the cluster starts from."),
-            click.option("--root", default=ROOT, show_default=True, help="The root Kustomization."),
-            click.option("-n", "--namespace", default="", help="Only Kustomizations of this namespace."),
-            click.option("-A", "--all-namespaces", is_flag=True, help="Of all namespaces; the default."),
-            click.option(
-                "--substitute-precedence",
-                type=click.Choice(["inline", "from"]),
-                default="inline",
-                show_default=True,
-                help="Which counts when substitute and substituteFrom set one name.",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
-
-
-def _cluster(command: F) -> F:
-    """The flags of every command that talks to a cluster."""
-    for option in (
-        click.option("--context", default="", help="The kubeconfig's context."),
-        click.option("--kubeconfig", default="", help="Default: KUBECONFIG, ~/.kube/config, or the pod's."),
-    ):
-        command = option(command)
-    return command
-
-
-def _values(command: F) -> F:
-    """The flag of every command that can do without what only the cluster has."""
-    return click.option(
-        "--values",
-        type=click.Path(path_type=Path),
-        multiple=True,
-        metavar="FILE",
-        help="ConfigMaps and Secrets to use as if the cluster had them.",
-    )(command)
-
-
-def _network(command: F) -> F:
-    """The flag of every command that may fetch for a preview."""
-    return click.option(
-        "--allow-private-network",
-        is_flag=True,
-        help="Let it fetch sources from loopback and private addresses, as a deploy does.",
-    )(command)
-
-
 def _all(command: F) -> F:
     """The flag of every command that asks what applying would do."""
     return click.option("--all", is_flag=True, help="Try an apply of every object, proven unchanged or not.")(
         command
-    )
-
-
-def _output(*choices: str) -> Callable[[F], F]:
-    return click.option(
-        "-o", "--output", type=click.Choice(choices), default=choices[0], show_default=True, help="The form."
     )
 
 
@@ -131,6 +76,7 @@ def commands() -> None:
 @_cluster
 @_output("text", "json", "yaml")
 @click.option("--dry-run", is_flag=True, help="Show what would happen; write nothing.")
+@click.option("--watch", is_flag=True, help="On a terminal: the whole table with its waves, which stays.")
 @_all
 @_values
 @_network
@@ -186,12 +132,14 @@ def reconcile(**given: Any) -> int:  # noqa: ANN401 -- click gives what the deco
     from runner.report import json, text, yaml
 
     output, differences, plan = (given.pop(name) for name in ("output", "exit_code", "plan"))
+    watch = given.pop("watch")
     chosen = options(**given, **_keys())
     if plan is not None:
         from runner.review import keeping_to
 
         chosen = keeping_to(chosen, plan)
-    with clients(chosen, sys.stderr, with_cluster=True, live=sys.stderr.isatty()) as world:
+    live = sys.stderr.isatty()
+    with clients(chosen, sys.stderr, with_cluster=True, live=live, whole=watch) as world:
         result = pipeline.reconcile(chosen, world)
     code = exit_code(result, differences=differences)
     match output:
@@ -382,39 +330,6 @@ def plan(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
     return code
 
 
-@commands.command(short_help="Show who renders, and who waits for whom.")
-@_common
-@_network
-@_output("text", "json", "yaml", "name")
-def tree(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
-    """Show the entry's Kustomizations: parents, dependencies, variables, number of objects."""
-    from runner import commands as do
-
-    output = given.pop("output")
-    result, odd, code = do.tree(do.options(names=(), **given), output)
-    _print(result)
-    for line in odd:
-        _say(line)
-    return code
-
-
-@commands.command(short_help="Show what the cluster has on record.")
-@click.argument("names", nargs=-1, metavar="[NAMESPACE/NAME]...")
-@click.option("--entry", default="", help="Only Kustomizations of this entry.")
-@_cluster
-@click.option("-n", "--namespace", default="", help="Only Kustomizations of this namespace.")
-@click.option("-A", "--all-namespaces", is_flag=True, help="Of all namespaces; the default.")
-@_output("text", "json", "yaml", "name")
-def get(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
-    """Show what the cluster has on record: states, revisions, inventories."""
-    from runner import commands as do
-
-    output = given.pop("output")
-    result, code = do.get(do.options(**given), output)
-    _print(result)
-    return code
-
-
 @commands.command(short_help="Show the version, and which Flux renders.")
 def version() -> int:
     """Show the version, and Flux's, whose library renders."""
@@ -455,13 +370,6 @@ def _keys() -> dict[str, Any]:
     return {"sops_age_key": age, "sops_pgp_key": pgp}
 
 
-def _print(result: str) -> None:
-    from runner.report.style import fit
-
-    sys.stdout.write(fit(result if result.endswith("\n") else f"{result}\n", sys.stdout.encoding))
-    sys.stdout.flush()
-
-
 def _show(told: Any, made: str) -> None:  # noqa: ANN401 -- a Comparison; its module is not for --help
     """Print a comparison in the form that was made of it; as text, in colours on a terminal."""
     from runner.report import text
@@ -483,10 +391,7 @@ def _explain(exc: RunnerError) -> None:
         _say(f"hint: {clean.line(exc.hint, 1000)}")
 
 
-def _say(text: str) -> None:
-    from runner.report.style import fit
-
-    sys.stderr.write(fit(f"{text}\n", sys.stderr.encoding))
+looking.add_to(commands)
 
 
 if __name__ == "__main__":

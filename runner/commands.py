@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,12 @@ from runner.durations import seconds
 from runner.errors import ExitCode, UsageError
 from runner.fleet import Fleet, Provenance, Unit
 from runner.handover import Origin
-from runner.model import Leaf, Past, ResourceRef, Run, State
+from runner.model import ResourceRef, Run
 from runner.options import ROOT, Dependents, Options, Precedence, PruneLimit, PruneOrder
 from runner.render.explain import provenance
-from runner.rendered import Problem
-from runner.report import handover, json, style, text, yaml
+from runner.report import handover, json, text
 from runner.report.views import BuildView, Scope
-from runner.state import Record
 from runner.store import Store
-from runner.waiting import in_order
 
 _LIMIT = re.compile(r"(\d+),(\d+(?:\.\d+)?)%")
 
@@ -108,7 +105,7 @@ def build(
     with clients(chosen, sys.stderr, with_cluster=False) as world:
         source = desired.at(chosen, world)
         fleet = source.fleet(cluster=None)
-        units = _selected(chosen, fleet)
+        units = selected(chosen, fleet)
         views = [_view(unit, show_secrets=show_secrets) for unit in units]
         if explained:
             views = _explained(source, fleet, units, views)
@@ -141,58 +138,9 @@ def diff_flux(chosen: Options) -> tuple[str, int]:
     flux = FluxCommand.on_path()
     with clients(chosen, sys.stderr, with_cluster=False) as world:
         source = desired.at(chosen, world)
-        units = _selected(chosen, source.fleet(cluster=None))
+        units = selected(chosen, source.fleet(cluster=None))
         told, different = against(flux, source, units)
     return told, int(ExitCode.DIFFERENCES if different else ExitCode.DONE)
-
-
-def tree(chosen: Options, output: str) -> tuple[str, list[str], int]:
-    """The entry's Kustomizations, from Git alone, what is odd about them, and the exit code."""
-    with clients(chosen, sys.stderr, with_cluster=False) as world:
-        source = desired.at(chosen, world)
-        fleet = source.fleet(cluster=None)
-        selected = {unit.id: unit for unit in _selected(chosen, fleet)}
-        leaves = [leaf(selected[id_]) for id_ in in_order(fleet.units) if id_ in selected]
-        odd = [f"warning: {line}" for line in discover.warnings(selected.values())]
-        scope = Scope("", source.root.path.removeprefix("./"), source.revision)
-    code = int(ExitCode.FAILED if fleet.unrendered else ExitCode.DONE)
-    match output:
-        case "json":
-            return json.tree(scope, leaves, code), odd, code
-        case "yaml":
-            return yaml.tree(scope, leaves, code), odd, code
-        case "name":
-            return text.names(leaves), odd, code
-        case _:
-            return text.tree(leaves), odd, code
-
-
-def get(chosen: Options, output: str) -> tuple[str, int]:
-    """What the cluster has on record."""
-    from runner.assembly import connection
-    from runner.clients.clock import SystemClock
-
-    with connection(chosen) as cluster:
-        records = Store(cluster).load()
-        server = cluster.server
-    leaves = [
-        _recorded(record)
-        for id_, record in sorted(records.items())
-        if chosen.selects(id_) and chosen.entry in {"", record.entry}
-    ]
-    roots = [record for record in records.values() if record.deployment is not None]
-    root = roots[0] if len(roots) == 1 else None
-    deployment = root.deployment if root else None
-    scope = Scope(server, root.entry if root else "", deployment.revision if deployment else "")
-    match output:
-        case "json":
-            return json.get(scope, leaves), int(ExitCode.DONE)
-        case "yaml":
-            return yaml.get(scope, leaves), int(ExitCode.DONE)
-        case "name":
-            return text.names(leaves), int(ExitCode.DONE)
-        case _:
-            return text.get(leaves, SystemClock().now()), int(ExitCode.DONE)
 
 
 def rolled_back(chosen: Options, to: str, *, live: bool) -> Run:
@@ -225,69 +173,8 @@ def released(chosen: Options, output: str, *, resume: bool, write: bool) -> tupl
     return json.dump(handover.release_facts(told, code)) if output == "json" else handover.release(told), code
 
 
-def leaf(unit: Unit, record: Record | None = None) -> Leaf:
-    """One Kustomization as views show it."""
-    k = unit.kustomization
-    rendering = unit.rendering
-    return Leaf(
-        k.id,
-        k.path,
-        unit.parent,
-        k.depends_on,
-        tuple(sorted(rendering.variables.producers)) if rendering else (),
-        suspended=k.suspend,
-        objects=tuple(ResourceRef.of(manifest) for manifest in unit.objects),
-        problems=tuple(_told(problem) for problem in rendering.problems) if rendering else (),
-        recorded=record.state if record else None,
-    )
-
-
-def _told(problem: Problem) -> str:
-    return f"{problem}\nhint: {problem.hint}" if problem.hint else str(problem)
-
-
-def _recorded(record: Record) -> Leaf:
-    spec: Mapping[str, Any] = record.manifest.get("spec") or {}
-    own = record.kustomization.partition("/")[0]
-    last = record.history[0] if record.history else None
-    return Leaf(
-        record.kustomization,
-        str(spec.get("path") or ""),
-        record.parent,
-        tuple(f"{d.get('namespace') or own}/{d.get('name')}" for d in spec.get("dependsOn") or []),
-        suspended=spec.get("suspend") is True,
-        objects=tuple(sorted(record.inventory)),
-        recorded=record.state,
-        recorded_message=record.message or _message(record),
-        revision=last.revision if last else "",
-        changed_at=last.at if last else None,
-        history=tuple(
-            Past(s.revision, s.state, s.at - s.seconds if s.seconds else None, s.at, s.digest, s.replaced)
-            for s in record.history
-        ),
-        deployments=_deployments(record),
-    )
-
-
-def _deployments(record: Record) -> tuple[Past, ...]:
-    now = record.deployment
-    known = [now] if now is not None and not now.done else []
-    return tuple(
-        Past(d.revision, State.READY if d.done else None, d.started_at, d.ended_at, replaced=d.replaced)
-        for d in (*known, *record.deployed)
-    )
-
-
-def _message(record: Record) -> str:
-    if record.state is State.READY and record.history and record.history[0].replaced:
-        back, undone = (style.revision(r) for r in (record.history[0].revision, record.history[0].replaced))
-        return f"Rolled back to {back} from {undone}"
-    if record.state is State.READY:
-        return f"Applied revision: {style.revision(record.history[0].revision)}" if record.history else ""
-    return "a run began and has not ended" if record.state is None else ""
-
-
-def _selected(chosen: Options, fleet: Fleet) -> list[Unit]:
+def selected(chosen: Options, fleet: Fleet) -> list[Unit]:
+    """The Kustomizations that were asked for. Raises UsageError for a name that is none of them."""
     units = [unit for unit in fleet if chosen.selects(unit.id)]
     if missing := sorted(chosen.names - fleet.units.keys()):
         raise UsageError(

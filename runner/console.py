@@ -21,15 +21,16 @@ _PHASE = max(map(len, Phase))
 
 
 def console(
-    stream: TextIO, clock: Clock, *, live: bool, heartbeat: float = HEARTBEAT
+    stream: TextIO, clock: Clock, *, live: bool, whole: bool = False, heartbeat: float = HEARTBEAT
 ) -> AbstractContextManager[Listener]:
     """A listener that shows what it is told on `stream`: redrawn in place, or as lines.
 
+    With `whole` what is redrawn has the waves, and all of it stays.
     A stream that can't be written to any more silences it; the run goes on.
     """
     quiet = _Quiet(stream)
     elapsed = _stopwatch(clock)
-    return _live(quiet, elapsed) if live else _plain(quiet, elapsed, heartbeat)
+    return _live(quiet, elapsed, whole=whole) if live else _plain(quiet, elapsed, heartbeat)
 
 
 def _stopwatch(clock: Clock) -> Callable[[], float]:
@@ -127,7 +128,7 @@ def _rest(row: Row, took: str) -> str:
 
 
 @contextmanager
-def _live(stream: _Quiet, elapsed: Callable[[], float]) -> Iterator[Listener]:
+def _live(stream: _Quiet, elapsed: Callable[[], float], *, whole: bool) -> Iterator[Listener]:
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -145,7 +146,7 @@ def _live(stream: _Quiet, elapsed: Callable[[], float]) -> Iterator[Listener]:
 
     def render() -> Text:
         with lock:
-            return draw(board, elapsed(), screen.size.height, finished=over.is_set())
+            return draw(board, elapsed(), screen.size.height, finished=over.is_set(), whole=whole)
 
     # stdout is the result's, and the stream may well be stderr itself: neither is taken over.
     with Live(

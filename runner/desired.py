@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -92,7 +92,9 @@ class Desired:
     def revision(self) -> str:
         return self.artifact.revision
 
-    def fleet(self, *, cluster: Cluster | None, adopted: Sequence[Unit] = ()) -> Fleet:
+    def fleet(
+        self, *, cluster: Cluster | None, adopted: Sequence[Unit] = (), paused: Collection[str] = ()
+    ) -> Fleet:
         """Every Kustomization, rendered as far as it can be. Without a cluster its values stay unknown.
 
         Raises:
@@ -104,7 +106,7 @@ class Desired:
             self._asked.clear()
         parsed = self.recall.parsed if self.recall is not None else None
         fleet = discover.walk(
-            self.root, self._renderer(cluster, remembered=True), self.clients.pool, adopted, parsed
+            self.root, self._renderer(cluster, remembered=True), self.clients.pool, adopted, parsed, paused
         )
         root = fleet.units[fleet.root]
         if root.rendering is not None and not root.rendering.ok:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from runner import gate, inventory, redact, removal
+from runner import gate, happenings, inventory, redact, removal
 from runner.errors import LockError, RunnerError
 from runner.graph import Edge, Need
 from runner.mirror import Ending, Reason
@@ -37,13 +37,15 @@ def blocked(
     session.world.listener(Progress(id_, Phase.BLOCKED, f"by {', '.join(sorted(causes))}"))
     asked = [gate.why_not(session, id_, n, None, outcomes[n.id]) for n in failed if n.expression]
     secrets = [*redact.of(unit), *(redact.of(session.units[unit.parent]) if unit.parent else ())]
-    return Outcome(
+    outcome = Outcome(
         id_,
         State.BLOCKED,
         error=redact.scrub("\n".join(asked), secrets) if asked else "",
         blocked_by=tuple(sorted(causes)),
         waited_for=waited,
     )
+    happenings.tell(session, outcome)
+    return outcome
 
 
 def unfinished(schedule: Schedule) -> tuple[Outcome, ...]:

@@ -136,6 +136,8 @@ def _pending(session: Session, base: Fleet | None) -> Iterator[Pending]:
             continue
         if record is None:
             yield Pending(unit.id, None, "it was never deployed")
+        elif record.pause is not None:
+            yield Pending(unit.id, record.state, str(record.pause))
         elif record.state is State.FAILED:
             yield Pending(unit.id, record.state, record.message.partition("\n")[0])
         elif record.state is None:

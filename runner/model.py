@@ -308,6 +308,7 @@ class Outcome:
     waited_for: tuple[str, ...] = ()  # the Kustomizations whose readiness let it start
     needs: tuple[Need, ...] = ()  # sorted; those outside of this run too
     awaits: tuple[str, ...] = ()  # children that its own readiness includes
+    reason: str = ""  # why it stands aside, where that is not in Git
 
     @property
     def ok(self) -> bool:
@@ -377,6 +378,7 @@ class Leaf:
     depends_on: tuple[str, ...] = ()
     variables_from: tuple[str, ...] = ()  # Kustomizations that produce its substituteFrom sources
     suspended: bool = False
+    paused: str = ""  # by whom and why
     objects: tuple[ResourceRef, ...] = ()
     problems: tuple[str, ...] = ()
     recorded: State | None = None  # the outcome the cluster has on record
@@ -385,3 +387,4 @@ class Leaf:
     changed_at: float | None = None  # seconds since the epoch
     history: tuple[Past, ...] = ()  # newest first
     deployments: tuple[Past, ...] = ()  # of the whole entry, newest first; the root's
+    healths: tuple[Health, ...] | None = None  # of what it wants and owns; None: no cluster was asked

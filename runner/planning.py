@@ -170,8 +170,9 @@ def _fleet(source: Desired, cluster: Cluster, ours: Mapping[str, Record]) -> Fle
     The latter are the children of parents that are suspended or cannot be rendered.
     """
     adopted: dict[str, Unit] = {}
+    paused = {id_ for id_, record in ours.items() if record.pause is not None}
     while True:
-        fleet = source.fleet(cluster=cluster, adopted=tuple(adopted.values()))
+        fleet = source.fleet(cluster=cluster, adopted=tuple(adopted.values()), paused=paused)
         silent = {unit.id for unit in fleet if not unit.rendered}
         more = {
             id_: Unit(removal.recorded_spec(record), record.parent, shown=record.manifest)

@@ -240,6 +240,16 @@ class Blob:
     id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What people know a commit by; foreign text, to be cleaned."""
+
+    id: str
+    author: str
+    date: str  # RFC 3339
+    subject: str
+
+
 class Repository(Protocol):
     """The Git checkout this run is about."""
 
@@ -295,6 +305,12 @@ class Repository(Protocol):
 
     def trailers(self, commit: str, name: str) -> tuple[str, ...]:
         """The values of a trailer (`Name: value`) at the end of a commit's message."""
+
+    def last_change(self, commit: str, path: str, line: int) -> Commit | None:
+        """The commit, at `commit` or before it, that last changed the YAML document at a line of a file.
+
+        With line 0 the whole file counts. None when the history at hand does not tell.
+        """
 
     def merged(self, base: str, head: str) -> str:
         """The tree that merging `head` onto `base` would give. Raises UsageError when they conflict."""
@@ -384,6 +400,7 @@ class Progress:
     subject: str
     phase: Phase
     detail: str = ""
+    wave: int = 0  # from 1, where it is known who rolls out after whom
 
 
 Listener = Callable[[Progress], None]

@@ -66,7 +66,7 @@ def _outcome(
     session: Session, unit: Unit, ground: Ground, found: dict[str, tuple[Assessment, ...]]
 ) -> Outcome:
     if unit.kustomization.suspend:
-        return Outcome(unit.id, State.SUSPENDED)
+        return Outcome(unit.id, State.SUSPENDED, reason=session.why_paused(unit.id))
     if not session.options.selects(unit.id) or session.dependents.get(unit.id) is Dependents.NONE:
         return Outcome(unit.id, State.SKIPPED)
     if session.dependents.get(unit.id) is Dependents.VERIFY:

@@ -85,7 +85,8 @@ def remove(
 
 def recorded_spec(record: Record) -> Kustomization:
     """The Kustomization as it was last reconciled. Raises UsageError when that cannot be read."""
-    return discover.parse(record.manifest)
+    k = discover.parse(record.manifest)
+    return replace(k, suspend=True) if record.pause is not None else k
 
 
 def gone_in_order(records: Mapping[str, Record]) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from runner.plan import Ground
 from runner.ports import Cluster, Phase, Progress
 from runner.state import Deployment, Record
 from runner.store import Store
-from runner.waiting import in_order, nodes
+from runner.waiting import nodes
 from runner.world import World
 
 
@@ -103,8 +103,10 @@ class Session:
     made_namespaces: set[str] = field(default_factory=set)  # by this run, for its records
     started_at: float | None = None  # when the run began, which a re-plan does not change
     deadline: float = math.inf  # on the monotonic clock: when the whole run has to end
+    mute: bool = False  # Events could not be written: no more is tried
     gave_way: bool = False  # to a newer run: some health was not waited for
     _abandoned: bool = False
+    _ticket: int = 0
     _writer: Store | None = None
     _namespaces: set[str] = field(default_factory=set)
     _mutex: threading.RLock = field(default_factory=threading.RLock)
@@ -117,6 +119,26 @@ class Session:
     def stored(self) -> Mapping[str, Record]:
         """The records as the cluster has them, without what was taken over from Flux since."""
         return (self._writer or self.store).stored
+
+    @property
+    def paused(self) -> frozenset[str]:
+        """Kustomizations that somebody wants left alone."""
+        return frozenset(id_ for id_, record in self.records.items() if record.pause is not None)
+
+    def why_paused(self, id_: str) -> str:
+        """Who paused a Kustomization, and why; "" when nobody did."""
+        record = self.records.get(id_)
+        return str(record.pause) if record is not None and record.pause is not None else ""
+
+    def uid_of_record(self, id_: str) -> str:
+        """The uid of the ConfigMap that a Kustomization is recorded in, "" when it is not."""
+        return (self._writer or self.store).uids.get(id_, "")
+
+    def ticket(self, moment: float) -> int:
+        """A time in nanoseconds that nothing else of this run gets."""
+        with self._mutex:
+            self._ticket = max(self._ticket + 1, int(moment * 1e9))
+            return self._ticket
 
     @property
     def wrote(self) -> bool:
@@ -209,10 +231,11 @@ class Session:
 
     def announce(self, nodes: Mapping[str, Node]) -> None:
         """Tell who waits for whom, before anybody starts."""
-        for id_ in in_order(self.units):
-            needs = sorted({need.id for need in nodes[id_].needs if need.id in nodes})
-            detail = f"for {', '.join(needs)}" if needs else ""
-            self.world.listener(Progress(id_, Phase.WAITING, detail))
+        for number, wave in enumerate(graph.waves(nodes), 1):
+            for id_ in wave:
+                needs = sorted({need.id for need in nodes[id_].needs if need.id in nodes})
+                detail = f"for {', '.join(needs)}" if needs else ""
+                self.world.listener(Progress(id_, Phase.WAITING, detail, number))
 
     def held_back(self, held: Iterable[Held]) -> None:
         with self._mutex:

@@ -32,6 +32,10 @@ HISTORY = 5
 LIMIT = 1_000_000  # bytes; a ConfigMap holds 1 MiB of data, names and labels included
 FORMAT = 1
 
+PAUSED = "kustodian.io/paused"  # the reason; on the ConfigMap, where `kubectl annotate` reaches it too
+PAUSED_BY = "kustodian.io/paused-by"
+PAUSED_AT = "kustodian.io/paused-at"
+
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
@@ -59,6 +63,31 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Somebody wants a Kustomization left alone until it is resumed; foreign text, to be cleaned."""
+
+    reason: str = ""
+    by: str = ""
+    at: str = ""  # RFC 3339, as it was written
+
+    @classmethod
+    def of(cls, annotations: Mapping[str, str]) -> Pause | None:
+        """What annotations say; None where they say nothing of it."""
+        if PAUSED not in annotations:
+            return None
+        return cls(annotations[PAUSED], annotations.get(PAUSED_BY, ""), annotations.get(PAUSED_AT, ""))
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        told = {PAUSED: self.reason, PAUSED_BY: self.by, PAUSED_AT: self.at}
+        return {name: text for name, text in told.items() if text or name == PAUSED}
+
+    def __str__(self) -> str:
+        by = f" by {self.by}" if self.by else ""
+        return f"paused{by}" + (f": {self.reason}" if self.reason else "")
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """Everything that is remembered of one Kustomization."""
 
@@ -77,6 +106,7 @@ class Record:
     fence: int = 0  # which holder of the lock wrote this; later holders have higher numbers
     deployed: tuple[Deployment, ...] = ()  # the last ones that were done; with the root only
     seen: str = ""  # fingerprint of the inventory in Flux's status, as we left it or took it over
+    pause: Pause | None = None  # beside the compressed value, so that no run and no lock is needed to set it
 
 
 def config_map_ref(kustomization: str) -> ResourceRef:
@@ -102,10 +132,13 @@ def encode(record: Record) -> dict[str, Any]:
             hint="split it into several Kustomizations.",
         )
     ref = config_map_ref(record.kustomization)
+    meta: dict[str, Any] = {"name": ref.name, "namespace": ref.namespace, "labels": LABELS}
+    if record.pause is not None:
+        meta["annotations"] = record.pause.annotations
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": ref.name, "namespace": ref.namespace, "labels": LABELS},
+        "metadata": meta,
         "binaryData": {KEY: b64encode(packed).decode()},
     }
 
@@ -125,7 +158,7 @@ def decode(config_map: Manifest) -> Record:
                 f"{where} was written by a newer release (format {plain['format']})",
                 hint="use at least the release that wrote it.",
             )
-        return _record(plain)
+        return replace(_record(plain), pause=Pause.of(meta.get("annotations") or {}))
     except (KeyError, ValueError, TypeError, AttributeError, OSError, EOFError, zlib.error) as exc:
         raise GuardError(
             f"{where} cannot be read: {type(exc).__name__}: {exc}",

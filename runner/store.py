@@ -6,7 +6,7 @@ import secrets
 import threading
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runner import state
@@ -32,12 +32,13 @@ class Store:
     cluster: Cluster
     records: dict[str, Record] = field(default_factory=dict)
     stored: dict[str, Record] = field(default_factory=dict)  # as the cluster has them
+    uids: dict[str, str] = field(default_factory=dict)  # of the ConfigMaps
     _versions: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def load(self) -> Mapping[str, Record]:
         """Read every record of the cluster. Raises GuardError for one that cannot be read."""
-        self.records, self.stored, self._versions = {}, {}, {}
+        self.records, self.stored, self.uids, self._versions = {}, {}, {}, {}
         for config_map in self.cluster.list("", "ConfigMap", selector=state.SELECTOR).items:
             self._remember(state.decode(config_map), config_map)
         return self.records
@@ -56,7 +57,7 @@ class Store:
 
     def through(self, cluster: Cluster) -> Store:
         """The same records, written through another (fenced) client."""
-        return Store(cluster, dict(self.records), dict(self.stored), dict(self._versions))
+        return Store(cluster, dict(self.records), dict(self.stored), dict(self.uids), dict(self._versions))
 
     def write(self, record: Record) -> None:
         """Create or replace a record; one that would be the same is not written.
@@ -67,18 +68,18 @@ class Store:
         """
         if self.stored.get(record.kustomization) == record:
             return
-        config_map = state.encode(record)
         for _ in range(_ATTEMPTS):
             try:
-                self._remember(record, self._send(config_map, record))
+                self._remember(record, self._send(state.encode(record), record))
             except Refused as exc:
                 if exc.reason not in {"Conflict", "AlreadyExists", "NotFound"}:
                     raise
-                self._reread(record)
+                record = self._reread(record)
             else:
                 return
         raise ClusterError(
-            f"{ResourceRef.of(config_map)} could not be written: something else keeps changing it",
+            f"{state.config_map_ref(record.kustomization)} could not be written: "
+            "something else keeps changing it",
             hint="nothing but kustodian should write to it.",
         )
 
@@ -136,22 +137,24 @@ class Store:
         meta = {**config_map["metadata"], "resourceVersion": version}
         return self.cluster.replace({**config_map, "metadata": meta})
 
-    def _reread(self, record: Record) -> None:
-        """Somebody wrote in between: go on when it was not a later holder of the lock."""
+    def _reread(self, record: Record) -> Record:
+        """Somebody wrote in between: go on when it was not a later holder of the lock, nor undo a pause."""
         live = self.cluster.get(state.config_map_ref(record.kustomization))
         with self._lock:
             self._versions.pop(record.kustomization, None)
         if live is None:
-            return
+            return record
         found = state.decode(live)
         _outranks(record.fence, found)
         with self._lock:
             self._versions[record.kustomization] = live["metadata"]["resourceVersion"]
+        return replace(record, pause=found.pause)
 
     def _remember(self, record: Record, config_map: Manifest) -> None:
         with self._lock:
             self.records[record.kustomization] = record
             self.stored[record.kustomization] = record
+            self.uids[record.kustomization] = config_map["metadata"]["uid"]
             self._versions[record.kustomization] = config_map["metadata"]["resourceVersion"]
 
 

@@ -75,6 +75,7 @@ class Reconciliation:
     recorded_ahead: bool = False
     started_at: float = 0.0
     applied_at: float | None = None
+    phase: Phase = Phase.RENDERING  # what it is at, or what it failed in
     hopeless: bool = False  # another attempt could not end otherwise
     ready_at: float | None = None
     reason: Reason = Reason.BUILD  # what Flux's status says if it ends here
@@ -127,8 +128,8 @@ class Reconciliation:
             # Its spec decides what becomes of its objects when it goes.
             self.session.write(replace(self.session.fresh(self.unit), manifest=self._manifest()))
         state = State.SUSPENDED if suspended else State.SKIPPED
-        self._tell(Phase(state))
-        return Outcome(self.unit.id, state)
+        self._tell(Phase(state), self.session.why_paused(self.unit.id))
+        return Outcome(self.unit.id, state, reason=self.session.why_paused(self.unit.id))
 
     def _is_verified_only(self) -> bool:
         """Whether only its health counts, as nothing of it changed; variables may have come in meanwhile."""
@@ -163,10 +164,11 @@ class Reconciliation:
         """Let the run know what was only found now: objects that are wanted, and further Kustomizations."""
         self.unit = unit
         self.session.want(unit.id, plan.scoped(unit.objects, self.session.world.cluster))
-        new = {child.id: child for child in discover.children(unit)}
-        found, dropped = self.session.replace_children(unit, new)
+        found = (discover.held(child, self.session.paused) for child in discover.children(unit))
+        new = {child.id: child for child in found}
+        added, dropped = self.session.replace_children(unit, new)
         waiting = nodes(self.session.units)
-        self.turn.add({id_: waiting[id_] for id_ in found})
+        self.turn.add({id_: waiting[id_] for id_ in added})
         self.warnings += [f"{id_} is not rendered any more and was left out" for id_ in dropped]
 
     # -- applying
@@ -366,12 +368,12 @@ class Reconciliation:
         removed = removal.remove(self.session, record, stale, timeout, self.turn.resting)
         self.changes += removed.changes
         self.session.held_back(removed.held)
-        self._tell(Phase.READY, "pruned")
         kept = {e.ref: e for e in stale if e.ref in removed.inventory}
         self.entries |= kept
         if removed.errors:
             self.session.write(replace(record, inventory=removed.inventory))
             raise Failed("delete failed: " + "\n".join(removed.errors))
+        self._tell(Phase.READY, "pruned")
 
     def _record(self, state: State, message: str) -> None:
         """Store how it ended; equal to what is stored, it is not written."""
@@ -491,6 +493,7 @@ class Reconciliation:
             raise Failed(f"{done} objects were written before the run was told to stop")
 
     def _tell(self, phase: Phase, detail: str = "") -> None:
+        self.phase = phase if phase is not Phase.FAILED else self.phase
         self.session.world.listener(Progress(self.unit.id, phase, detail))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -18,6 +18,7 @@ from runner.origins import is_origin
 __all__ = [
     "Renderer",
     "children",
+    "held",
     "homes",
     "is_kustomization",
     "parse",
@@ -55,18 +56,20 @@ def walk(
     pool: Executor,
     adopted: Sequence[Unit] = (),
     parsed: Parsed | None = None,
+    paused: Collection[str] = (),
 ) -> Fleet:
     """Render the root, then the Kustomizations found in the output, until nothing new appears.
 
     What one renders may be the variables of another, so all are rendered again until no input changes:
     first from the desired state alone, then with what the cluster has. `adopted` are Kustomizations that
     nobody renders now but that go on with the spec they had; `parsed` is kept from one walk to the next.
+    What is `paused` is treated as if its spec suspended it.
 
     Raises:
         UsageError: a Kustomization is malformed, or rendered by two parents.
         CycleError: Kustomizations render each other's variables in a circle.
     """
-    search = _Search(start, adopted, {} if parsed is None else parsed)
+    search = _Search(start, adopted, {} if parsed is None else parsed, frozenset(paused))
     offline = renderer.offline()
     search.settle(offline, pool)
     if offline is not renderer:
@@ -93,6 +96,13 @@ def children(unit: Unit, parsed: Parsed | None = None) -> tuple[Unit, ...]:
     )
 
 
+def held(unit: Unit, paused: Collection[str]) -> Unit:
+    """The unit, suspended when it is paused."""
+    if unit.id not in paused:
+        return unit
+    return replace(unit, kustomization=replace(unit.kustomization, suspend=True))
+
+
 def _once(manifest: Manifest, parsed: Parsed) -> Kustomization:
     if id(manifest) not in parsed:
         parsed[id(manifest)] = (manifest, parse(manifest))  # held, so that nothing else gets its identity
@@ -115,6 +125,7 @@ class _Search:
     start: Kustomization
     adopted: Sequence[Unit]
     parsed: Parsed
+    paused: frozenset[str] = frozenset()
     units: dict[str, Unit] = field(default_factory=dict)
     invalid: list[UsageError] = field(default_factory=list)
     _read: dict[str, tuple[Rendering | None, tuple[Unit, ...]]] = field(default_factory=dict)
@@ -122,7 +133,7 @@ class _Search:
 
     def __post_init__(self) -> None:
         for unit in (Unit(self.start, shown=self.start.manifest), *self.adopted):
-            self.units[unit.id] = unit
+            self.units[unit.id] = held(unit, self.paused)
 
     def settle(self, renderer: Renderer, pool: Executor) -> None:
         """Render whatever has other inputs than last time, until nothing has."""
@@ -223,7 +234,7 @@ class _Search:
                     )
                     return unit
                 same = mine.manifest.get("spec") == unit.kustomization.manifest.get("spec")
-                return unit if same else Unit(mine, shown=view)
+                return unit if same else held(Unit(mine, shown=view), self.paused)
         return unit
 
     def _children(self, parent: Unit) -> Iterable[Unit]:
@@ -262,7 +273,7 @@ class _Search:
         before = self.units.get(unit.id)
         if before is not None and before.kustomization.manifest == unit.kustomization.manifest:
             return replace(before, parent=unit.parent)
-        return unit
+        return held(unit, self.paused)
 
 
 def _produced(unit: Unit) -> Objects:

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from runner.health.diagnosis import diagnose, tail
-from runner.health.evidence import Evidence, claims, crashed, newest, owned_by, selector, troubled, uid
+from runner.health.evidence import (
+    Evidence,
+    claims,
+    crashed,
+    happened_at,
+    newest,
+    owned_by,
+    selector,
+    troubled,
+    uid,
+)
 from runner.health.judging import STATUS_GRACE, Judge
 from runner.health.rules import compute
 from runner.health.waiting import Verdict, check, wait
@@ -18,6 +28,7 @@ __all__ = [
     "compute",
     "crashed",
     "diagnose",
+    "happened_at",
     "newest",
     "owned_by",
     "selector",

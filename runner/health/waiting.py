@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from runner.health.judging import Judge
-from runner.health.rules import compute
 from runner.health.workloads import Judgement
 from runner.model import Health, Manifest, ResourceRef, Status
 from runner.ports import Clock, Observer
@@ -38,12 +37,14 @@ def check(
     *,
     now: float | None = None,
     jobs_with_ttl: Collection[ResourceRef] = (),
+    judge: Judge | None = None,
 ) -> tuple[Health, ...]:
     """Judge live objects as they are this moment; None is one that does not exist. Sorted."""
+    rules = judge or Judge()
     return tuple(
         _absent(ref, gone_is_done=ref in jobs_with_ttl)
         if (live := objects[ref]) is None
-        else Health(ref, *compute(live, now=now))
+        else Health(ref, *rules.judge(ref, live, now=now))
         for ref in sorted(objects)
     )
 

@@ -23,6 +23,7 @@ class Row:
     name: str
     phase: Phase = Phase.WAITING
     detail: str = ""
+    wave: int = 0
     started: float | None = None  # when it first did something
     ended: float | None = None
 
@@ -57,6 +58,11 @@ class Board:
         return [self._rows[name] for name in sorted(self._rows)]
 
     @property
+    def by_wave(self) -> list[Row]:
+        """In the order of the roll-out; those that were only found during it come last."""
+        return sorted(self.rows, key=lambda row: (row.wave or len(self._rows) + 1, row.name))
+
+    @property
     def active(self) -> list[Row]:
         """Those at work, the longest first."""
         return sorted((row for row in self.rows if row.active), key=lambda row: row.started or 0.0)
@@ -71,6 +77,7 @@ class Board:
         if known and (row.phase, row.detail) == (progress.phase, detail):
             return None
         self._latest = row
+        row.wave = progress.wave or row.wave
         row.phase, row.detail = progress.phase, detail
         if row.active and row.started is None:
             row.started = now

@@ -23,12 +23,22 @@ _MARKS = {
 _AT_WORK = (style.ACTIVE, "cyan")
 
 
-def draw(board: Board, now: float, height: int, *, finished: bool) -> Text:
-    """Everything while it fits into `height` lines, else what needs eyes; at the end only what went wrong."""
-    rows = _shown(board, max(min(MOST, height - 2), 1), finished=finished)
+def draw(board: Board, now: float, height: int, *, finished: bool, whole: bool = False) -> Text:
+    """Everything while it fits into `height` lines, else what needs eyes; at the end only what went wrong.
+
+    As a `whole` it has the waves of the roll-out, and all of it stays at the end.
+    """
+    rows = _shown(board, max(min(MOST, height - 2 - whole), 1), finished=finished)
+    if whole:
+        chosen = {row.name for row in rows}
+        rows = [row for row in board.by_wave if finished or row.name in chosen]
     wanted = [row for row in board.rows if row.active or row.bad]
     hidden = len(wanted) - sum(row.active or row.bad for row in rows)
-    lines = [_line(row, board.width, now) for row in rows] + [_last(board, now, hidden)]
+    lines = (
+        _heads(board, whole=whole)
+        + [_line(row, board.width, now, whole=whole) for row in rows]
+        + [_last(board, now, hidden)]
+    )
     # A line that wrapped would leave its second half behind at the next redraw.
     drawn = Text(no_wrap=True, overflow="ellipsis")
     for number, line in enumerate(lines):
@@ -47,9 +57,17 @@ def _shown(board: Board, most: int, *, finished: bool) -> list[Row]:
     return (bad[: max(most // 3, most - len(active))] + active)[:most]
 
 
-def _line(row: Row, width: int, now: float) -> Text:
+def _heads(board: Board, *, whole: bool) -> list[Text]:
+    if not whole or not board.rows:
+        return []
+    head = f"WAVE    {'KUSTOMIZATION':<{board.width}}  {'PHASE':<{_PHASE}}  {'TOOK':>6}  WHAT"
+    return [Text(head, "bold")]
+
+
+def _line(row: Row, width: int, now: float, *, whole: bool) -> Text:
     mark, colour = _MARKS.get(row.phase, _AT_WORK)
     line = Text.assemble(
+        f"{row.wave or '':>4}  " if whole else "",
         (mark, colour),
         f" {row.name:<{width}}  ",
         (f"{row.phase:<{_PHASE}}", colour),

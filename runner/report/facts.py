@@ -99,6 +99,9 @@ def tree(scope: Scope, leaves: Sequence[Leaf], exit_code: int) -> Document:
                 "dependsOn": list(leaf.depends_on),
                 "variablesFrom": list(leaf.variables_from),
                 "suspended": leaf.suspended,
+                "paused": leaf.paused or None,
+                "state": None if leaf.recorded is None else str(leaf.recorded),
+                "health": None if leaf.healths is None else [_health(each) for each in leaf.healths],
                 "objects": [ref(each) for each in sorted(leaf.objects, key=views.by_kind)],
                 "problems": list(leaf.problems),
             }
@@ -116,6 +119,7 @@ def get(scope: Scope, leaves: Sequence[Leaf], exit_code: int) -> Document:
                 "path": leaf.path,
                 "parent": leaf.parent or None,
                 "suspended": leaf.suspended,
+                "paused": leaf.paused or None,
                 "state": None if leaf.recorded is None else str(leaf.recorded),
                 "message": leaf.recorded_message,
                 "revision": leaf.revision or None,
@@ -173,6 +177,7 @@ def _outcome(outcome: Outcome) -> Document:
         "blockedBy": list(outcome.blocked_by),
         "changes": [_change(change) for change in views.changes(outcome)],
         "attempts": outcome.attempts,
+        "reason": outcome.reason or None,
         "error": outcome.error or None,
         "hint": outcome.hint or None,
         "diagnosis": [

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from runner.fleet import Provenance
-from runner.model import Change, Finding, Manifest, Outcome, ResourceRef
+from runner.model import Change, Finding, Manifest, Outcome, ResourceRef, State
+from runner.ports import Commit
 from runner.rendered import Place, Problem
 from runner.report import clean
 
@@ -34,6 +35,40 @@ class BuildView:
     errors: Sequence[Problem] = ()
     variables: Sequence[Provenance] | None = None  # None: nobody asked
     origins: Sequence[Place] = ()  # where each of the resources is written
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Where one object comes from; "" and None is what is not known."""
+
+    ref: ResourceRef
+    exists: bool  # in the cluster
+    owner: str = ""  # the Kustomization
+    chain: tuple[str, ...] = ()  # its parents, the nearest first
+    state: State | None = None
+    paused: str = ""
+    source: str = ""  # Kind/namespace/name
+    path: str = ""  # that the Kustomization builds
+    revision: str = ""  # of the last change on record
+    place: Place = field(default_factory=Place)
+    at: str = ""  # the commit whose files were looked at
+    commit: Commit | None = None  # that last changed it there
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One Kubernetes Event about a Kustomization, an object of it, or what that owns; foreign text."""
+
+    kustomization: str
+    ref: ResourceRef
+    at: float  # when it was last seen, seconds since the epoch
+    type: str  # Normal, Warning
+    reason: str
+    message: str
+    count: int = 1
+    source: str = ""  # the component that wrote it
+    tick: int = 0  # orders what was seen in one second
 
 
 def changes(outcome: Outcome) -> list[Change]:

@@ -22,6 +22,18 @@ from tests.cluster.api import Api
 
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 ENTRY = "clusters/test"
+ON_A_CLUSTER = {
+    "reconcile",
+    "get",
+    "plan",
+    "events",
+    "trace",
+    "pause",
+    "resume",
+    "rollback",
+    "adopt",
+    "release",
+}
 
 
 @dataclass(frozen=True)
@@ -104,9 +116,9 @@ class Bench:
     def command(self, *arguments: str, kubeconfig: Path | None = None) -> list[str]:
         """A command line; those that take an entry and a root get them."""
         flags: list[str] = []
-        if arguments[0] in {"reconcile", "build", "tree", "diff", "plan", "rollback", "adopt"}:
+        if arguments[0] in {"reconcile", "build", "tree", "diff", "plan", "trace", "rollback", "adopt"}:
             flags += ["--repo", str(self.repository.path), "--entry", ENTRY, "--root", self.root]
-        if arguments[0] in {"reconcile", "get", "plan", "rollback", "adopt", "release"}:
+        if arguments[0] in ON_A_CLUSTER or "--live" in arguments:
             flags += ["--kubeconfig", str(kubeconfig or self.kubeconfig)]
         return [sys.executable, "-m", "runner.cli", arguments[0], *flags, *arguments[1:]]
 

@@ -370,6 +370,9 @@ def test_where_flux_kinds_are_served_kustomizations_are_applied(flux: Bench):
     objects = f"/apis/{FLUX}/v1/namespaces/{flux.namespace}/kustomizations"
     live = flux.get(f"{objects}/child")
     assert live["metadata"]["labels"][f"{FLUX}/name"] == "parent"
+    events = flux.get(f"/api/v1/namespaces/{flux.namespace}/events")["items"]
+    about = {(e["involvedObject"]["kind"], e["involvedObject"]["uid"], e["reason"]) for e in events}
+    assert ("Kustomization", live["metadata"]["uid"], "ReconciliationSucceeded") in about
     before = flux.writes()
     flux.reconcile()
     assert flux.writes() == before

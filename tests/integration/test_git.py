@@ -560,3 +560,21 @@ def test_one_file_is_read_raw_wherever_it_is(repo):
         assert checkout.read(where, "link.yaml") is None
         assert checkout.read(where, "sub") is None
         assert checkout.read(where, "nothing.yaml") is None
+
+
+def test_the_commit_that_last_changed_a_document(repo):
+    documents = ["a: 1\n", "b: 1\n", "c: 1\n"]
+    commits = []
+    for number in range(3):
+        documents[number] = documents[number].replace("1", "2\nmore: true")
+        repo.write("some/all.yaml", "---\n".join(documents))
+        commits.append(repo.commit(f"Change {number}"))
+    head, checkout = commits[-1], repo.checkout
+    found = [checkout.last_change(head, "some/all.yaml", line).subject for line in (1, 4, 7)]
+    assert found == ["Change 0", "Change 1", "Change 2"]
+    assert checkout.last_change(head, "some/all.yaml", 0).id == head
+    assert checkout.last_change(commits[1], "some/all.yaml", 0).subject == "Change 1"
+    assert checkout.last_change(head, "nothing.yaml", 1) is None
+    assert checkout.last_change(head, "some/all.yaml", 99) is None
+    shallow = repo.clone("shallow", "--depth=1")
+    assert shallow.checkout.last_change(head, "some/all.yaml", 1) is None

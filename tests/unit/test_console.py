@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,14 +102,14 @@ def play(stream, *, live, steps=STEPS, heartbeat=3600.0):
             listener(step)
 
 
-def drawn(steps, *, until=1e9, height=24, finished=False):
+def drawn(steps, *, until=1e9, height=24, finished=False, whole=False):
     """What the board looks like on a screen of 80 columns."""
     board = Board()
     for elapsed, step in steps:
         if elapsed <= until:
             board.note(step, elapsed)
     screen = Console(file=io.StringIO(), record=True, width=80, height=height, legacy_windows=False)
-    screen.print(Group(draw(board, min(until, 80.0), height, finished=finished)))
+    screen.print(Group(draw(board, min(until, 80.0), height, finished=finished, whole=whole)))
     return screen.export_text()
 
 
@@ -206,6 +207,15 @@ def test_a_live_board_ends_with_what_went_wrong(monkeypatch):
 def test_the_board():
     frames = [drawn(STEPS, until=until) for until in (0.1, 2.5, 13.0, 75.5)]
     golden("board.txt", "\n".join([*frames, drawn(STEPS), drawn(STEPS, finished=True)]))
+
+
+def test_the_whole_table_has_waves_and_stays():
+    waves = {"flux-system/infra": 1, "flux-system/legacy": 1, "flux-system/apps": 2, "team/web": 3}
+    steps = [(at, replace(step, wave=waves.get(step.subject, 0))) for at, step in STEPS]
+    late = (76.3, Progress("team/late", Phase.READY))
+    frames = [drawn(steps, until=0.4, whole=True), drawn(steps, until=13.0, whole=True)]
+    ended = drawn([*steps, late], finished=True, whole=True, height=5)
+    golden("table.txt", "\n".join([*frames, ended]))
 
 
 def test_the_board_fits_the_screen():

@@ -144,6 +144,35 @@ def test_a_run_as_text(name, run):
     golden(f"{name}.txt", text.reconcile(run))
 
 
+def test_idle_time_on_the_critical_path_is_told():
+    first = Outcome("a/first", State.READY, started_at=THEN, ready_at=THEN + 2, ended_at=THEN + 2)
+    needs = (Need("a/first", Milestone.READY, Edge.DEPENDS_ON),)
+    then = Outcome(
+        "a/then", State.READY, started_at=THEN + 5, ready_at=THEN + 6, ended_at=THEN + 6, needs=needs
+    )
+    run = replace(RUN, outcomes=(first, then), waves=(("a/first",), ("a/then",)), held=())
+    assert "critical path: a/first 2.0s → a/then 1.0s; idle on it 3.0s\n" in text.reconcile(run)
+
+
+def test_one_that_is_paused_says_by_whom_and_why():
+    paused = Outcome("a/app", State.SUSPENDED, reason="paused by ada: a\x1b[31m\nmove")
+    told = text.reconcile(replace(RUN, outcomes=(paused,), held=()))
+    assert "– a/app  suspended  paused by ada: a move\n" in told
+    leaf = replace(LEAVES[0], paused="paused by ada: a move")
+    assert "ready (paused)" in text.get([leaf])
+    assert text.get([leaf]).endswith("   paused by ada: a move\n")
+
+
+def test_leaves_with_what_a_cluster_says():
+    healths = (
+        Health(API, Status.IN_PROGRESS, "Available: 0/1"),
+        Health(ref("Job", "migrate", group="batch"), Status.FAILED, HOSTILE),
+        *(Health(ref("ConfigMap", f"c{number:02}"), Status.CURRENT) for number in range(30)),
+    )
+    told = [replace(LEAVES[0], healths=healths), replace(LEAVES[1], healths=(), recorded=None)]
+    golden("tree-live.txt", text.tree(told))
+
+
 def test_leaves_as_text():
     golden("tree.txt", text.tree(LEAVES))
     golden("tree-ascii.txt", text.fit(text.tree(LEAVES), "ISO-8859-1"))

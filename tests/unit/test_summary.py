@@ -51,6 +51,14 @@ def test_it_reads_well(name):
     golden(f"summary-{name}.md", summary.reconcile(ALL[name], LIMITS.get(name, summary.LIMIT)))
 
 
+def test_one_that_is_paused_is_named_with_the_reason():
+    why = "paused by ada: `@all` | a move"
+    paused = Outcome("flux-system/legacy", State.SUSPENDED, reason=why)
+    told = summary.reconcile(replace(made.CHANGED, outcomes=(*made.CHANGED.outcomes, paused)))
+    assert "#### Not rolled out: 1 Kustomization" in told
+    assert "- ``paused by ada: `@all` ¦ a move``: `flux-system/legacy`" in told
+
+
 def test_the_order_of_threads_does_not_show():
     chance = random.Random(7)  # noqa: S311 - no secret
     for _ in range(10):

@@ -99,7 +99,8 @@ def test_the_text_has_it_in_its_last_line_when_anybody_waited():
     last = text.reconcile(made.CHANGED).splitlines()[-1]
     assert last == (
         "Took 1m07s; critical path: flux-system/flux-system 0.3s → flux-system/infra-controllers 39.2s → "
-        "flux-system/infra-configs 0.3s → flux-system/grade-api 21.7s → team-a/grade-web 0.7s"
+        "flux-system/infra-configs 0.3s → flux-system/grade-api 21.7s → team-a/grade-web 0.7s; "
+        "idle on it 1.9s"
     )
     alone = replace(made.CHANGED, outcomes=made.CHANGED.outcomes[:1])
     assert "Took" not in text.reconcile(alone)

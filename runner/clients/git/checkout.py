@@ -19,7 +19,7 @@ from runner.clients.git.scratch import Scratch
 from runner.clients.git.tree import switch_tree, write_files, write_tree, write_worktree
 from runner.errors import UsageError
 from runner.model import Artifact
-from runner.ports import Blob, PathChange
+from runner.ports import Blob, Commit, PathChange
 
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _BRANCH = re.compile(r"\w[\w./-]*")
@@ -166,6 +166,15 @@ class GitCheckout:
     def trailers(self, commit: str, name: str) -> tuple[str, ...]:
         """The values of a trailer (`Name: value`) at the end of a commit's message."""
         return history.trailers(self._git, self.resolve(commit), name)
+
+    def last_change(self, commit: str, path: str, line: int) -> Commit | None:
+        found = history.last_change(self._git, commit, path, line)
+        if found is None or not self._shallow:
+            return found
+        # Where a shallow history ends, everything seems to be new.
+        before = history.parents(self._git, found.id)
+        there = all(self._git.offline().run("cat-file", "-e", each).status == 0 for each in before)
+        return found if there else None
 
     def merged(self, base: str, head: str) -> str:
         """The tree that merging `head` onto `base` would give. Raises UsageError when they conflict."""

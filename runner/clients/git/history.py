@@ -6,10 +6,12 @@ from runner.clients.git.command import GitCommand
 from runner.clients.git.disk import shown
 from runner.clients.git.listing import split
 from runner.errors import UsageError
+from runner.ports import Commit
 
 FETCH_MORE = "this clone is shallow: fetch the history too (actions/checkout with `fetch-depth: 0`)."
 _CONFLICT, _USAGE = 1, 129  # exit codes of git
 _NAMED = 10
+_PARTS = 4  # of a commit, as it is asked for
 
 
 def parents(git: GitCommand, commit: str) -> tuple[str, ...]:
@@ -31,6 +33,26 @@ def merge_base(git: GitCommand, one: str, other: str) -> str:
     if answer.status not in {0, 1}:
         raise UsageError(f"{git.directory} can't be read: git merge-base failed: {answer.error}")
     return answer.text
+
+
+def last_change(git: GitCommand, commit: str, path: str, line: int) -> Commit | None:
+    """The commit that last changed the YAML document that begins at a line, or (0) the whole file."""
+    form = "--format=%H%x00%an%x00%aI%x00%s"
+    quiet = ("-1", "-s", "--no-textconv", "--no-ext-diff", "--no-show-signature", form)
+    if not line:
+        answer = git.run("log", *quiet, commit, "--", f":(top,literal){path}")
+    else:
+        last = _document_end(git.run("cat-file", "blob", f"{commit}:{path}").output, line)
+        answer = git.run("log", *quiet, f"-L{line},{last}:{path}", commit)
+    found = answer.text.split("\0")
+    return None if answer.status or len(found) != _PARTS else Commit(*found)
+
+
+def _document_end(data: bytes, first: int) -> int:
+    """The last line of the YAML document that begins at this one, counted from 1."""
+    lines = data.splitlines()
+    after = (number for number, line in enumerate(lines[first:], first) if line.startswith(b"---"))
+    return max(next(after, len(lines)), first)
 
 
 def merged(git: GitCommand, base: str, head: str) -> str:

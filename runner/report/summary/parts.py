@@ -41,18 +41,22 @@ def held(run: Run, budget: Budget) -> Iterator[str]:
 def undone(run: Run, budget: Budget) -> Iterator[str]:
     """Those that had no turn, and why; of a cause that many share they are counted."""
     groups: dict[tuple[str, ...], list[str]] = {}
+    paused: dict[str, list[str]] = {}
     for each in run.outcomes:
         if each.state is State.BLOCKED or (each.state is State.SKIPPED and each.error):
             groups.setdefault(each.blocked_by, []).append(each.kustomization)
-    if not groups:
+        elif each.state is State.SUSPENDED and each.reason:
+            paused.setdefault(each.reason, []).append(each.kustomization)
+    if not groups and not paused:
         return
-    number = sum(map(len, groups.values()))
+    number = sum(map(len, (*groups.values(), *paused.values())))
     title = f"#### Not rolled out: {style.count(number, 'Kustomization')}"
     items = [
         f"- {f'blocked by {_names(causes, _MOST_BLOCKED)}' if causes else 'not begun'}: "
         f"{_names(names, _MOST_UNDONE)}"
         for causes, names in groups.items()
     ]
+    items += [f"- {code(why)}: {_names(names, _MOST_UNDONE)}" for why, names in paused.items()]
     kept, left = budget.items(items, 0.08, title, "cause")
     yield "\n\n".join([title, *(["\n".join(kept)] if kept else []), *_more(left, "cause")])
 

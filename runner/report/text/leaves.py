@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from runner.model import Leaf
-from runner.report import clean, style
+from runner.model import Leaf, Status
+from runner.report import clean, style, views
 
 _WIDEST = 72
+_MOST_BAD = 100
+_MOST_OBJECTS = 20
+_OBJECT_MARKS = {
+    Status.IN_PROGRESS: style.ACTIVE,
+    Status.TERMINATING: style.ACTIVE,
+    Status.FAILED: "✗",
+    Status.NOT_FOUND: "✗",
+    Status.UNKNOWN: "⚠",
+}
 _COLUMNS = ("NAMESPACE", "NAME", "STATE", "REVISION", "OBJECTS", "CHANGED", "MESSAGE")
 
 
@@ -35,6 +44,7 @@ def tree(leaves: Sequence[Leaf]) -> str:
         lines.append(f"{lead + name:<{left}}  {_path(leaf):<{middle}}  {objects}  {notes}".rstrip())
         for problem in leaf.problems:
             lines += [f"{below}  {line}" for line in _marked(problem)]
+        lines += [f"{below}  {line}" for line in _healths(leaf)]
     return "\n".join(lines) + "\n"
 
 
@@ -48,6 +58,17 @@ def get(leaves: Sequence[Leaf], now: float | None = None) -> str:
         "   ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"
         for row in rows
     )
+
+
+def rows(leaves: Sequence[Leaf], gone: Sequence[str], *, first: bool) -> str:
+    """News of what is on record, a line each; the first come below their columns."""
+    told = [_COLUMNS, *map(_row, leaves)] if first else [*map(_row, leaves)]
+    told += [(*clean.line(each).partition("/")[::2], "gone", "", "", "", "") for each in gone]
+    lines = (
+        f"{row[0]:<20}   {row[1]:<28}   {row[2]:<12}   {row[3]:<18}   {row[4]:>7}   {row[5]:<24}   {row[6]}"
+        for row in told
+    )
+    return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
 def _branches(leaves: Sequence[Leaf]) -> Iterator[tuple[str, str, Leaf]]:
@@ -74,9 +95,32 @@ def _child(below: str, leaf: Leaf, *, last: bool) -> tuple[str, str, Leaf]:
     return (below + "└── ", below + "    ", leaf) if last else (below + "├── ", below + "│   ", leaf)
 
 
+def _healths(leaf: Leaf) -> Iterator[str]:
+    """Every object that is not what it should be, then as many of the others as people read."""
+    told = sorted(leaf.healths or (), key=lambda each: views.by_kind(each.ref))
+    bad = [each for each in told if each.status is not Status.CURRENT]
+    well = [each for each in told if each.status is Status.CURRENT]
+    room = max(_MOST_OBJECTS - len(bad), 0)
+    for each in bad[:_MOST_BAD]:
+        message = clean.line(each.message)
+        yield f"{_OBJECT_MARKS[each.status]} {clean.line(str(each.ref))}  {each.status}" + (
+            f": {message}" if message else ""
+        )
+    if len(bad) > _MOST_BAD:
+        yield f"… and {len(bad) - _MOST_BAD:,} more that are not Current"
+    for each in well[:room]:
+        yield f"✓ {clean.line(str(each.ref))}  {each.status}"
+    if len(well) > room:
+        yield f"… and {len(well) - room:,} more that are Current"
+
+
 def _notes(leaf: Leaf) -> Iterator[str]:
+    if leaf.healths is not None:
+        yield "not deployed" if leaf.recorded is None else str(leaf.recorded)
     if leaf.suspended:
         yield "suspended"
+    if leaf.paused:
+        yield clean.line(leaf.paused)
     if leaf.depends_on:
         yield "→ dependsOn " + style.names((_near(leaf, other) for other in leaf.depends_on), 20)
     if leaf.variables_from:
@@ -93,15 +137,17 @@ def _marked(problem: str) -> list[str]:
     return [f"✗ {first}", *(f"  {line}" for line in rest)]
 
 
-def _row(leaf: Leaf, now: float | None) -> tuple[str, ...]:
+def _row(leaf: Leaf, now: float | None = None) -> tuple[str, ...]:
     namespace, _, name = clean.line(leaf.kustomization).partition("/")
     state = "not deployed" if leaf.recorded is None else str(leaf.recorded)
-    if leaf.suspended and state != "suspended":
+    if leaf.paused:
+        state += " (paused)"
+    elif leaf.suspended and state != "suspended":
         state += " (suspended)"
     changed = ""
     if leaf.changed_at is not None:
         changed = style.moment(leaf.changed_at) if now is None else style.age(now - leaf.changed_at)
-    message = clean.line("; ".join([leaf.recorded_message, *leaf.problems]).removeprefix("; "))
+    message = clean.line("; ".join(filter(None, [leaf.paused, leaf.recorded_message, *leaf.problems])))
     return namespace, name, state, style.revision(leaf.revision), f"{len(leaf.objects):,}", changed, message
 
 

@@ -20,6 +20,7 @@ _ACTIONS = (
 _WIDEST = 72
 _INDENT = "    "
 _MOST_NAMES = 8
+_SHORTEST_IDLE = 0.1  # seconds; less is no news
 
 
 def reconcile(run: Run) -> str:
@@ -78,6 +79,8 @@ def _table(outcomes: list[Outcome]) -> list[str]:
 def _told(outcome: Outcome, width: int) -> str:
     if outcome.state is State.BLOCKED and outcome.blocked_by:
         return f"blocked by {style.names(outcome.blocked_by, _MOST_NAMES)}"
+    if outcome.reason:
+        return f"{outcome.state:<{width}}  {clean.line(outcome.reason)}"
     counts = Counter(change.action for change in outcome.changes)
     tries = f"{outcome.attempts} attempts" if outcome.attempts > 1 else ""
     told = "; ".join(part for part in (style.tally(counts, _ACTIONS), tries) if part)
@@ -144,7 +147,8 @@ def _time(run: Run) -> list[str]:
         return []
     steps = [f"{clean.line(step.kustomization)} {style.duration(step.took)}" for step in told.path]
     path = " → ".join(style.ends(steps, timing.MOST_STEPS))
-    return [f"Took {style.duration(told.whole)}; critical path: {path}"]
+    idle = f"; idle on it {style.duration(told.idle)}" if told.idle >= _SHORTEST_IDLE else ""
+    return [f"Took {style.duration(told.whole)}; critical path: {path}{idle}"]
 
 
 def _progress(outcomes: list[Outcome]) -> Iterator[str]:

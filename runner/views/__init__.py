@@ -1,0 +1,1 @@
+"""The commands that look at a cluster, and the two that pause: what they read, and what they do."""
