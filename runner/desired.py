@@ -24,10 +24,11 @@ from runner.ports import (
     Observer,
     Phase,
     Progress,
+    Repositories,
     Repository,
 )
 from runner.render import NotRead, Recall, Renderer, unread
-from runner.sources import Checkout, OciRepositories, Target, mapping
+from runner.sources import Checkout, GitRepositories, OciRepositories, Target, mapping
 from runner.world import World
 
 _VALUES_HINT = "it holds what the cluster would answer: ConfigMaps and Secrets, each with its namespace."
@@ -48,7 +49,8 @@ class Clients:
     directory: Path  # an empty directory of ours
     connect: Callable[[], tuple[Cluster, Observer]] | None = None  # None: no cluster is asked anything
     memory: Memory | None = None  # renderings of earlier runs; None: everything is rendered
-    fetch: Callable[[], Artifacts] | None = None  # what reads other sources; None: nothing is fetched
+    fetch: Callable[[], Artifacts] | None = None  # what reads registries; None: nothing is fetched
+    clone: Callable[[], Repositories] | None = None  # what reads other repositories
     cancel: Callable[[], None] = lambda: None
     cancelled: Callable[[], bool] = lambda: False
 
@@ -170,6 +172,7 @@ def at(
     stand_ins = _stand_ins(options.values, clients.builder)
     commit = clients.repository.resolve("HEAD" if options.worktree else options.revision)
     root = discover.root(options.root, entry)
+    live = _live(options, clients, stand_ins)
     checkout = Checkout(
         clients.repository,
         clients.builder,
@@ -177,7 +180,9 @@ def at(
         root.source,
         clients.directory,
         recall.memory if recall is not None else None,
-        oci=_oci(options, clients, stand_ins),
+        oci=OciRepositories(clients.fetch, clients.builder, live) if clients.fetch else None,
+        git=GitRepositories(clients.clone, clients.builder, live) if clients.clone else None,
+        branch=options.default_branch,
         mapped=configured(clients, "" if options.worktree else commit) if mapped is None else mapped,
     )
     artifact = checkout.packed()
@@ -206,12 +211,9 @@ def configured(clients: Clients, commit: str) -> Mapping[str, Target]:
     return mapping.parse(text) if text is not None else {}
 
 
-def _oci(
+def _live(
     options: Options, clients: Clients, stand_ins: Mapping[ResourceRef, Manifest]
-) -> OciRepositories | None:
-    if clients.fetch is None:
-        return None
-
+) -> Callable[[ResourceRef], Manifest]:
     def live(ref: ResourceRef) -> Manifest:
         if ref in stand_ins:
             return stand_ins[ref]
@@ -228,7 +230,7 @@ def _oci(
             )
         return found
 
-    return OciRepositories(clients.fetch, clients.builder, live)
+    return live
 
 
 def _entry(text: str) -> str:

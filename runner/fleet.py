@@ -77,6 +77,7 @@ class Rendering:
     warnings: tuple[str, ...] = ()
     dropped: bool = False  # Flux's reader leaves some object out in silence: is it unwanted, or misspelt?
     variables: Variables = field(default_factory=Variables)
+    foreign: bool = False  # built of files that are not this repository's
     origins: Callable[[], tuple[Place, ...]] = field(default=tuple, compare=False, repr=False)
     """Where each object is written, found out when first asked: that takes about as long as a build."""
 

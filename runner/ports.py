@@ -17,6 +17,7 @@ from runner.forge import Ancestry, Check, Comment, Pull, Told
 from runner.model import Artifact, Manifest, ResourceRef
 from runner.registries import Layer, OciAccess
 from runner.rendered import ArtifactListing, BuildRequest, Built, ParsedFile
+from runner.repositories import Commit, GitAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,16 @@ class Artifacts(Protocol):
 
     def pull(self, access: OciAccess, digest: str, layer: Layer, target: Path) -> None:
         """Write the files of an artifact below `target`, an empty directory; everything is verified."""
+
+
+class Repositories(Protocol):
+    """Other Git repositories, as sources of files. Raises SourceError, and UsageError for a wrong URL."""
+
+    def refs(self, access: GitAccess, names: Sequence[str]) -> Mapping[str, str]:
+        """What some refs name; the same for as long as this run lasts. `name^{}` is behind a tag object."""
+
+    def pull(self, access: GitAccess, commit: Commit, target: Path) -> tuple[str, ...]:
+        """Write the files of a commit below `target`, an empty directory; returns what to warn about."""
 
 
 class PathChangeKind(StrEnum):
