@@ -182,7 +182,7 @@ def at(
         recall.memory if recall is not None else None,
         oci=OciRepositories(clients.fetch, clients.builder, live) if clients.fetch else None,
         git=GitRepositories(clients.clone, clients.builder, live) if clients.clone else None,
-        branch=options.default_branch,
+        branch=options.branch,
         mapped=configured(clients, "" if options.worktree else commit) if mapped is None else mapped,
     )
     artifact = checkout.packed()

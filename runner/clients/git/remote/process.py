@@ -21,8 +21,9 @@ TOLD = 1 << 20
 MEMORY = 4 << 20
 """KiB of address space: packs are mapped into it."""
 _POLL = 0.1
-# The shell's own limits, which everything below it inherits: git fetches through programs of its own.
-_LIMITED = 'ulimit -f "$1" && ulimit -v "$2" && shift 2 && exec "$@"'
+# The shell's limits, which everything below it inherits: git fetches through programs of its own. One that
+# cannot be set is lower already, or (of memory) the system has none.
+_LIMITED = 'ulimit -f "$1" 2>/dev/null; ulimit -v "$2" 2>/dev/null; shift 2; exec "$@"'
 _BLOCK = 512
 
 
