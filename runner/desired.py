@@ -220,8 +220,8 @@ def _live(
         if clients.connect is None or (options.dry_run and not options.read_secrets):
             raise UsageError(
                 f"{ref} is needed to fetch a source, and it is not read from a cluster here",
-                hint="--read-secrets lets a dry run read it; --values can give it; docker's own login serves "
-                "sources that name no Secret.",
+                hint="--read-secrets lets a dry run read it, and --values can give it; an OCIRepository that "
+                "names no Secret uses docker's own login.",
             )
         found = clients.reachable().get(ref)
         if found is None:

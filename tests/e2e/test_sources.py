@@ -11,7 +11,8 @@ import subprocess
 import pytest
 
 from tests.e2e.harness import Bench, Repository, config_map, kustomization
-from tests.gits import git_server
+from tests.gits import git_server, ssh_server, sshd
+from tests.gits.over_ssh import key
 from tests.registry import Gate, registry
 from tests.registry.gate import PASSWORD, USER
 
@@ -214,8 +215,9 @@ def git_source(world: Bench, url: str, **spec):
     }
 
 
-def write_git(world: Bench, url: str, *others, **spec) -> None:
-    uses = kustomization(world, "web", "deploy", sourceRef={"kind": "GitRepository", "name": "web"})
+def write_git(world: Bench, url: str, *others, uses=None, **spec) -> None:
+    of = {"sourceRef": {"kind": "GitRepository", "name": "web"}, **(uses or {})}
+    uses = kustomization(world, "web", "deploy", **of)
     world.repository.write("clusters/test/all.yaml", git_source(world, url, **spec), uses, *others)
     world.repository.commit()
 
@@ -281,10 +283,11 @@ def test_files_of_this_repository_are_no_reason_for_what_another_one_has(fleet: 
     with git_server(other.path.parent) as server:
         write_git(fleet, server.url("web"))
         fleet.repository.write("deploy/web.yaml", config_map(fleet, "web", colour="ours"))
-        fleet.repository.commit()
+        write_git(fleet, server.url("web"), uses={"commonMetadata": {"labels": {"team": "a"}}})
         diff = fleet.run("diff", "--base", "HEAD^", "-o", "json", "--allow-private-network")
         assert diff.code == 0, diff.stderr
-        assert diff.json["affected"] == []
+        (web,) = [each for each in diff.json["affected"] if each["name"] == "web"]
+        assert {reason["code"] for reason in web["reasons"]} == {"spec"}
 
 
 def test_another_repository_that_is_suspended_or_gone(fleet: Bench, other):
@@ -319,3 +322,64 @@ def test_a_preview_opens_no_socket_to_a_private_repository(fleet: Bench, other, 
         assert "127.0.0.1 is not reached from here: it is a loopback address" in done.stderr + done.stdout
         assert "AF_INET" not in trace.read_text()
         assert server.seen == []
+
+
+@pytest.mark.skipif(not sshd(), reason="no sshd on this machine: package openssh-server")
+def test_ssh_a_range_signatures_and_an_include_together(fleet: Bench, other, tmp_path):
+    """Deployed with what Secrets of the cluster hold; a preview asks for none of them, and no server."""
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    deploy_key, signing = key(keys, "deploy"), key(keys, "signing")
+    other.git("config", "gpg.format", "ssh")
+    other.git("config", "user.signingKey", str(signing))
+    put(fleet, other, colour="blue")
+    other.git("tag", "--sign", "-m", "1.0.0", "1.0.0")
+    library = Repository(other.path.parent / "library")
+    library.write("lib.yaml", config_map(fleet, "library", from_="library"))
+    library.commit()
+    with (
+        ssh_server(other.path.parent, keys, deploy_key.with_suffix(".pub")) as ssh,
+        git_server(other.path.parent, login=f"Bearer {PASSWORD}") as http,
+    ):
+        login = {"identity": ssh.identity, "known_hosts": ssh.known_hosts}
+        if fleet.api.get(f"/api/v1/namespaces/{fleet.namespace}").status != 200:
+            namespace = {"metadata": {"name": fleet.namespace}}
+            assert fleet.api.request("POST", "/api/v1/namespaces", namespace).status == 201
+        for name, data in (
+            ("deploy-key", login),
+            ("signers", {"me.sshpub": signing.with_suffix(".pub").read_text()}),
+            ("token", {"bearerToken": PASSWORD}),
+        ):
+            body = {"metadata": {"name": name}, "stringData": data}
+            path = f"/api/v1/namespaces/{fleet.namespace}/secrets"
+            assert fleet.api.request("POST", path, body).status == 201
+        lib = git_source(fleet, http.url("library"), secretRef={"name": "token"})
+        lib["metadata"]["name"] = "library"
+        signed = {"mode": "TagAndHEAD", "secretRef": {"name": "signers"}}
+        spec = {
+            "ref": {"semver": ">=1.0.0 <2.0.0"},
+            "secretRef": {"name": "deploy-key"},
+            "verify": signed,
+            "include": [{"repository": {"name": "library"}, "toPath": "deploy/library"}],
+            "sparseCheckout": ["deploy"],
+        }
+        write_git(fleet, ssh.url("web"), lib, **spec)
+
+        dry = fleet.reconcile("--dry-run", "--allow-private-network", code=1)
+        assert "is needed to fetch a source, and it is not read" in dry.of("web")["error"]
+        assert http.seen == []
+
+        told = fleet.reconcile(code=1)  # the tag is signed, its commit is not
+        assert "commit " in told.of("web")["error"]
+        assert "is not signed" in told.of("web")["error"]
+        other.git("commit", "--quiet", "--allow-empty", "--gpg-sign", "-m", "signed")
+        newest = other.git("rev-parse", "HEAD")
+        other.git("tag", "--sign", "-m", "1.1.0", "1.1.0")
+        told = fleet.reconcile()
+        assert live(fleet) == {"colour": "blue"}
+        assert fleet.config_maps() == {"web", "library"}
+        revisions = {each["source"]: each["revision"] for each in told.json["sources"]}
+        assert revisions[git_name(fleet)] == f"1.1.0@sha1:{newest}"
+        assert set(revisions) == {git_name(fleet), git_name(fleet).replace("/web", "/library")}
+        for secret in (PASSWORD, ssh.identity.splitlines()[2]):
+            assert secret not in told.stdout + told.stderr + dry.stdout + dry.stderr

@@ -24,6 +24,7 @@ class GitServer:
     redirect: str = ""  # everything is elsewhere: the URL without a path
     status: int = 0  # what it answers instead, `times` times
     times: int = 1_000
+    old: bool = False  # it speaks the first version of the protocol alone
     hang: bool = False  # it takes requests and never answers
     scheme: str = "http"
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -124,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "REQUEST_METHOD": self.command,
                 "CONTENT_TYPE": self.headers.get("Content-Type", ""),
                 "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+                "GIT_PROTOCOL": "" if self.owner.old else self.headers.get("Git-Protocol", ""),
                 "REMOTE_ADDR": "127.0.0.1",
             },
         )

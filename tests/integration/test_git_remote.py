@@ -134,6 +134,23 @@ def test_a_commit_that_no_ref_names(repo, client, tmp_path):
         )
 
 
+@pytest.mark.parametrize("ref", ["refs/heads/main", ""])
+def test_a_commit_that_a_server_does_not_hand_out_alone(repo, make, tmp_path, ref):
+    """Then all of the branch is fetched, or of every branch."""
+    old = repo.git("rev-parse", "HEAD")
+    repo.write("new.yaml")
+    repo.commit()
+    with git_server(repo.path.parent, old=True) as server:
+        where = access(server.url("fleet"))
+        assert pulled(make(), where, tmp_path, Commit(old, ref)) == ALL
+        asked = len(server.seen)
+        assert pulled(make(), where, tmp_path, tip(make(), where)) == {*ALL, "new.yaml"}
+        assert pulled(make(), where, tmp_path, Commit(old, ref)) == ALL
+        assert len(server.seen) > asked
+        missing = Commit("1" * 40, ref)
+        refused("has no commit 1111", lambda: pulled(make(), where, tmp_path, missing))
+
+
 def test_a_sparse_checkout(repo, client, tmp_path):
     with git_server(repo.path.parent) as server:
         where = access(server.url("fleet"))
