@@ -27,7 +27,7 @@ LABEL org.opencontainers.image.title="kustodian" \
       org.opencontainers.image.description="Reconcile Flux Kustomizations from CI: GitOps without controllers in the cluster." \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends git \
+ && apt-get install --yes --no-install-recommends git gpg openssh-client \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/log/apt /var/log/dpkg.log
 COPY --from=build /opt/venv /opt/venv
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

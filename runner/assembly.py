@@ -16,14 +16,18 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from runner.clients.clock import SystemClock
 from runner.clients.memory import DirectoryMemory
 from runner.desired import Clients
 from runner.errors import Interrupted
 from runner.options import Options
-from runner.ports import Artifacts, Cluster, Listener, Observer, Progress
+from runner.ports import Artifacts, Cluster, Listener, Observer, Progress, Repositories
+
+if TYPE_CHECKING:
+    from runner.clients.kept import KeptContent
+    from runner.clients.network import Resolver
 
 PREFIX = "kustodian-run-"
 MARKER = ".made-by-kustodian"  # in each directory of ours; without it nothing is swept, whatever its name
@@ -78,6 +82,7 @@ def clients(
         memory = _memory(options.cache, repository.identity) if options.cache is not None else None
         if memory is not None:
             stack.callback(memory.tidy)
+        fetching = _Fetching(options, directory, stop, stack, with_cluster and not options.dry_run)
         yield Clients(
             repository=repository,
             builder=builder,
@@ -87,7 +92,8 @@ def clients(
             directory=directory,
             opener=opener,
             memory=memory,
-            fetch=_Fetching(options, directory, stop, stack, with_cluster and not options.dry_run),
+            fetch=fetching.fetch,
+            clone=fetching.clone,
             connect=_Connection(options, stop, stack) if with_cluster else None,
             cancel=stop.now,
             cancelled=stop.asked,
@@ -146,24 +152,47 @@ class _Fetching:
     stop: Stop
     stack: ExitStack
     deploys: bool
-    made: Artifacts | None = None
-    mutex: Any = field(default_factory=threading.Lock)
+    resolver: Resolver | None = None
+    kept: KeptContent | None = None
+    registries: Artifacts | None = None
+    repositories: Repositories | None = None
+    mutex: Any = field(default_factory=threading.RLock)
 
-    def __call__(self) -> Artifacts:
+    def fetch(self) -> Artifacts:
+        """What reads registries."""
         with self.mutex:
-            if self.made is None:
-                from runner.clients.kept import KeptContent
-                from runner.clients.network import Policy
+            if self.registries is None:
                 from runner.clients.oci import OciArtifacts
 
-                policy = Policy(private=self.deploys or self.options.allow_private_network)
-                kept = KeptContent((self.options.cache or self.directory) / "fetched")
-                made = OciArtifacts(policy, kept, helpers=self.deploys)
+                resolver, kept = self._network()
+                made = OciArtifacts(resolver.policy, kept, helpers=self.deploys, resolver=resolver)
                 self.stop.hooks.append(made.cancel)
-                self.stack.callback(kept.tidy)
                 self.stack.callback(made.close)
-                self.made = made
-        return self.made
+                self.registries = made
+        return self.registries
+
+    def clone(self) -> Repositories:
+        """What reads other repositories."""
+        with self.mutex:
+            if self.repositories is None:
+                from runner.clients.git.remote import RemoteRepositories
+
+                resolver, kept = self._network()
+                made = RemoteRepositories(resolver, kept, self.directory)
+                self.stop.hooks.append(made.cancel)
+                self.repositories = made
+        return self.repositories
+
+    def _network(self) -> tuple[Resolver, KeptContent]:
+        """One resolver for all, so that a name has the same addresses as long as the run lasts."""
+        if self.resolver is None or self.kept is None:
+            from runner.clients.kept import KeptContent
+            from runner.clients.network import Policy, Resolver
+
+            self.resolver = Resolver(Policy(private=self.deploys or self.options.allow_private_network))
+            self.kept = KeptContent((self.options.cache or self.directory) / "fetched")
+            self.stack.callback(self.kept.tidy)
+        return self.resolver, self.kept
 
 
 def _memory(directory: Path, repository: str) -> DirectoryMemory:

@@ -26,10 +26,11 @@ from runner.ports import (
     Opener,
     Phase,
     Progress,
+    Repositories,
     Repository,
 )
 from runner.render import Keyring, NotRead, Recall, Renderer, unread
-from runner.sources import Checkout, OciRepositories, Target, mapping
+from runner.sources import Checkout, GitRepositories, OciRepositories, Target, mapping
 from runner.world import World
 
 _VALUES_HINT = "it holds what the cluster would answer: ConfigMaps and Secrets, each with its namespace."
@@ -51,7 +52,8 @@ class Clients:
     connect: Callable[[], tuple[Cluster, Observer]] | None = None  # None: no cluster is asked anything
     opener: Opener | None = None  # None: nothing is ever decrypted
     memory: Memory | None = None  # renderings of earlier runs; None: everything is rendered
-    fetch: Callable[[], Artifacts] | None = None  # what reads other sources; None: nothing is fetched
+    fetch: Callable[[], Artifacts] | None = None  # what reads registries; None: nothing is fetched
+    clone: Callable[[], Repositories] | None = None  # what reads other repositories
     compare: Callable[[str, str], Ancestry] | None = None  # asked where the clone is too shallow to tell
     cancel: Callable[[], None] = lambda: None
     cancelled: Callable[[], bool] = lambda: False
@@ -189,6 +191,7 @@ def at(
     stand_ins = _stand_ins(options.values, clients.builder)
     commit = clients.repository.resolve("HEAD" if options.worktree else options.revision)
     root = discover.root(options.root, entry)
+    live = _live(options, clients, stand_ins)
     checkout = Checkout(
         clients.repository,
         clients.builder,
@@ -196,7 +199,9 @@ def at(
         root.source,
         clients.directory,
         recall.memory if recall is not None else None,
-        oci=_oci(options, clients, stand_ins),
+        oci=OciRepositories(clients.fetch, clients.builder, live) if clients.fetch else None,
+        git=GitRepositories(clients.clone, clients.builder, live) if clients.clone else None,
+        branch=options.branch,
         mapped=configured(clients, "" if options.worktree else commit) if mapped is None else mapped,
     )
     artifact = checkout.packed()
@@ -225,20 +230,17 @@ def configured(clients: Clients, commit: str) -> Mapping[str, Target]:
     return mapping.parse(text) if text is not None else {}
 
 
-def _oci(
+def _live(
     options: Options, clients: Clients, stand_ins: Mapping[ResourceRef, Manifest]
-) -> OciRepositories | None:
-    if clients.fetch is None:
-        return None
-
+) -> Callable[[ResourceRef], Manifest]:
     def live(ref: ResourceRef) -> Manifest:
         if ref in stand_ins:
             return stand_ins[ref]
         if clients.connect is None or (options.dry_run and not options.read_secrets):
             raise UsageError(
                 f"{ref} is needed to fetch a source, and it is not read from a cluster here",
-                hint="--read-secrets lets a dry run read it; --values can give it; docker's own login serves "
-                "sources that name no Secret.",
+                hint="--read-secrets lets a dry run read it, and --values can give it; an OCIRepository that "
+                "names no Secret uses docker's own login.",
             )
         found = clients.reachable().get(ref)
         if found is None:
@@ -247,7 +249,7 @@ def _oci(
             )
         return found
 
-    return OciRepositories(clients.fetch, clients.builder, live)
+    return live
 
 
 def _entry(text: str) -> str:

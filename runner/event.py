@@ -10,6 +10,7 @@ from typing import Any
 
 from runner.errors import UsageError
 
+_HEADS = "refs/heads/"
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -99,6 +100,18 @@ def default_branch(payload: Mapping[str, Any]) -> str:
     repository = payload.get("repository")
     found = repository.get("default_branch") if isinstance(repository, Mapping) else None
     return found if isinstance(found, str) else ""
+
+
+def branch(payload: Mapping[str, Any], ref: str) -> str:
+    """The branch that a run is about: the base's where something is to be merged, else the ref's; or ""."""
+    change, group = payload.get("pull_request"), payload.get("merge_group")
+    base = change.get("base") if isinstance(change, Mapping) else None
+    if isinstance(base, Mapping):
+        found = base.get("ref")
+        return found if isinstance(found, str) else ""
+    if isinstance(group, Mapping):
+        ref = str(group.get("base_ref") or "")
+    return ref.removeprefix(_HEADS) if ref.startswith(_HEADS) else ""
 
 
 def shown_commit(payload: Mapping[str, Any]) -> str:

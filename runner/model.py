@@ -191,13 +191,14 @@ class Artifact:
     prepare: Callable[[], None] = field(default=lambda: None, repr=False)
     part: Callable[[Collection[str]], Path] | None = field(default=None, repr=False)
     """Writes only some files, into a new directory; None where that is no quicker."""
+    foreign: bool = False  # the paths in it are not those of this repository
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRevision:
     """What a source that is not the checkout stood for in a run."""
 
-    source: str  # OCIRepository/flux-system/podinfo
+    source: str  # OCIRepository/flux-system/podinfo, GitRepository/flux-system/infra
     revision: str  # Flux's form: 6.9.0@sha256:<64 hex>
     recorded: str = ""  # the revision that was deployed before; "" when none is on record
 

@@ -12,6 +12,7 @@ SOURCES = "source.toolkit.fluxcd.io/"
 EXTENSIONS = "source.extensions.fluxcd.io/"
 EXTERNAL = "ExternalArtifact"
 OCI = "OCIRepository"
+GIT = "GitRepository"
 GENERATOR = "ArtifactGenerator"
 _WILD = re.compile(r"[*?\[{]")
 
@@ -87,19 +88,21 @@ def _read(manifest: Manifest) -> Iterator[SourceRef]:
         for source in mappings(spec.get("sources")):
             namespace = str(source.get("namespace") or own)
             yield SourceRef(str(source.get("kind", "")), namespace, str(source.get("name", "")))
-    elif manifest["kind"] == "GitRepository":
+    elif manifest["kind"] == GIT:
         for include in mappings(spec.get("include")):
             repository = _mapping(include.get("repository"))
-            yield SourceRef("GitRepository", own, str(repository.get("name", "")))
+            yield SourceRef(GIT, own, str(repository.get("name", "")))
 
 
 def _secrets(manifest: Manifest) -> Iterator[ResourceRef]:
-    """What an OCIRepository logs in with, is trusted by, or goes through."""
-    if manifest["kind"] != OCI:
+    """What a source logs in with, is trusted or verified by, or goes through."""
+    if manifest["kind"] not in {OCI, GIT}:
         return
     spec, own = _mapping(manifest.get("spec")), str(manifest["metadata"].get("namespace") or "")
-    for field in ("secretRef", "certSecretRef", "proxySecretRef"):
-        if name := _mapping(spec.get(field)).get("name"):
+    parts = [spec.get(field) for field in ("secretRef", "certSecretRef", "proxySecretRef")]
+    parts.append(_mapping(spec.get("verify")).get("secretRef"))
+    for part in parts:
+        if name := _mapping(part).get("name"):
             yield ResourceRef(own, str(name), "", "Secret", "v1")
 
 
@@ -118,7 +121,7 @@ def _copied(manifest: Manifest, artifact: str) -> Iterator[str]:
                 yield from (
                     str(each.get("from", "")).partition("/")[2] for each in mappings(made.get("copy"))
                 )
-    elif manifest["kind"] == "GitRepository":
+    elif manifest["kind"] == GIT:
         yield from (str(each.get("fromPath") or "") for each in mappings(spec.get("include")))
 
 

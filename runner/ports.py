@@ -17,6 +17,7 @@ from runner.forge import Ancestry, Check, Comment, Pull, Told
 from runner.model import Artifact, Manifest, ResourceRef
 from runner.registries import Layer, OciAccess
 from runner.rendered import ArtifactListing, BuildRequest, Built, Opened, ParsedFile, Sealed
+from runner.repositories import Commit, GitAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,16 @@ class Opener(Protocol):
         """
 
 
+class Repositories(Protocol):
+    """Other Git repositories, as sources of files. Raises SourceError, and UsageError for a wrong URL."""
+
+    def refs(self, access: GitAccess, names: Sequence[str]) -> Mapping[str, str]:
+        """What some refs name; the same for as long as this run lasts. `name^{}` is behind a tag object."""
+
+    def pull(self, access: GitAccess, commit: Commit, target: Path) -> tuple[str, ...]:
+        """Write the files of a commit below `target`, an empty directory; returns what to warn about."""
+
+
 class PathChangeKind(StrEnum):
     """What became of a file between two commits."""
 
@@ -241,7 +252,7 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True)
-class Commit:
+class Authorship:
     """What people know a commit by; foreign text, to be cleaned."""
 
     id: str
@@ -306,7 +317,7 @@ class Repository(Protocol):
     def trailers(self, commit: str, name: str) -> tuple[str, ...]:
         """The values of a trailer (`Name: value`) at the end of a commit's message."""
 
-    def last_change(self, commit: str, path: str, line: int) -> Commit | None:
+    def last_change(self, commit: str, path: str, line: int) -> Authorship | None:
         """The commit, at `commit` or before it, that last changed the YAML document at a line of a file.
 
         With line 0 the whole file counts. None when the history at hand does not tell.

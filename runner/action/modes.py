@@ -30,6 +30,7 @@ def deploy(inputs: Inputs, payload: Mapping[str, Any], reporter: Reporter, progr
         chosen = replace(
             options(inputs, kubeconfig=path, dry_run=False),
             ref=inputs.environment.get("GITHUB_REF", ""),
+            branch=event.branch(payload, inputs.environment.get("GITHUB_REF", "")),
             default_branch=event.default_branch(payload),
         )
         if plan := inputs.file("plan"):
@@ -98,6 +99,7 @@ def _compared(
 ) -> Ending:
     """With `path`, a kubeconfig or "", the cluster counts too."""
     chosen = options(inputs, kubeconfig=path or "", dry_run=True)
+    chosen = replace(chosen, branch=event.branch(payload, inputs.environment.get("GITHUB_REF", "")))
     with clients(chosen, progress, with_cluster=path is not None, live=False) as world:
         sides = _sides(world, name, payload)
         tree = world.repository.merged(sides.base, sides.head) if sides.merge else ""

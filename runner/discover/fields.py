@@ -217,9 +217,8 @@ FIELDS = (
         "sourceRef.kind",
         _STRING,
         _DIFFERENT,
-        "the source is an `OCIRepository`, or comes down to this checkout: the root's own, a `GitRepository` "
-        "with this repository's URL and branch, an `ExternalArtifact` made of these; or `kustodian.yaml` "
-        "maps it",
+        "an `OCIRepository` or `GitRepository` (this checkout, where it is the root's or has this "
+        "repository's URL and branch), an `ExternalArtifact` made of these; or `kustodian.yaml` maps it",
         required=True,
         choices=("OCIRepository", "GitRepository", "Bucket", "ExternalArtifact"),
     ),

@@ -83,7 +83,7 @@ class Renderer:
         except RunnerError as exc:
             problem = Problem("source", exc.message, "build", hint=exc.hint)
             return Rendering(problems=(problem,), variables=variables)
-        rendering = _rendering(k, built, variables, places)
+        rendering = replace(_rendering(k, built, variables, places), foreign=artifact.foreign)
         if rendering.ok:
             if self.recall is not None and artifact.content is not None:
                 self.recall.keep(k, variables, artifact.content, rendering)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from runner.fleet import Provenance
 from runner.model import Change, Finding, Manifest, Outcome, ResourceRef, State
-from runner.ports import Commit
+from runner.ports import Authorship
 from runner.rendered import Place, Problem
 from runner.report import clean
 
@@ -52,7 +52,7 @@ class Trace:
     revision: str = ""  # of the last change on record
     place: Place = field(default_factory=Place)
     at: str = ""  # the commit whose files were looked at
-    commit: Commit | None = None  # that last changed it there
+    commit: Authorship | None = None  # that last changed it there
     notes: tuple[str, ...] = ()
 
 

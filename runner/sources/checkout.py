@@ -13,20 +13,21 @@ import orjson
 
 from runner.errors import RunnerError, UsageError
 from runner.model import Artifact, Kustomization, Manifest, ResourceRef, SourceRef
-from runner.origins import EXTERNAL, OCI, is_generator, makes
+from runner.origins import EXTERNAL, GIT, OCI, is_generator, makes
 from runner.ports import Builder, Memory, Repository
 from runner.sources.copying import copy_tree
 from runner.sources.generator import Recipe, recipe
 from runner.sources.include import Include, includes
 from runner.sources.late import Late, drop_excluded
-from runner.sources.mapping import FILE, Directory, Elsewhere, Target
-from runner.sources.oci import OciRepositories
+from runner.sources.mapping import FILE, Directory, Elsewhere, ElsewhereInGit, Target, elsewhere
+from runner.sources.spec import Fetcher, Found
 
 REFUSED = ("recurseSubmodules", "sparseCheckout", "verify")
 IGNORE_FILE = ".sourceignore"  # has done its work in the source; it must not be read again
 _MAPPED = f"{FILE} can say where its files are: `sources: {{SOURCE: ./directory}}`, or an oci:// URL."
 
 Objects = Mapping[ResourceRef, Manifest]
+Included = tuple[tuple[Include, Path], ...]
 
 
 @dataclass(slots=True)
@@ -34,8 +35,8 @@ class Checkout:
     """This repository at one commit, as the source of every Kustomization that names it.
 
     The root's source is always the checkout, whatever its URL and branch. Another GitRepository is
-    the checkout when its URL is this repository and it asks for no other branch. An ExternalArtifact is
-    composed of such sources, as its ArtifactGenerator says.
+    the checkout when its URL is this repository and it asks for no other branch; else it is fetched, like an
+    OCIRepository. An ExternalArtifact is composed of such sources, as its ArtifactGenerator says.
     """
 
     repository: Repository
@@ -44,7 +45,9 @@ class Checkout:
     root_source: SourceRef
     directory: Path  # where artifacts are written; an empty directory of ours
     memory: Memory | None = None  # with one, files are only written when they are read
-    oci: OciRepositories | None = None  # None: nothing is fetched
+    oci: Fetcher | None = None  # None: nothing is fetched
+    git: Fetcher | None = None
+    branch: str = ""  # this run's, where the checkout does not say: HEAD is detached
     mapped: Mapping[str, Target] = field(default_factory=dict)  # by `Kind/namespace/name`
     recorded: Mapping[str, str] = field(default_factory=dict)  # revisions that the cluster was deployed from
     fetched: dict[str, str] = field(default_factory=dict)
@@ -61,7 +64,8 @@ class Checkout:
         generator that makes it, and whatever these read.
 
         Raises:
-            UsageError: the source is not this checkout, or asks for what a checkout cannot give.
+            UsageError: the source is malformed, or asks for what is not supported.
+            SourceError: it cannot be fetched.
         """
         with self._lock:
             return self._source(k.source, {ResourceRef.of(each): each for each in objects}, (k.id,))
@@ -81,10 +85,11 @@ class Checkout:
         if (target := self.mapped.get(str(source))) is not None:
             return self._mapped(source, target, objects)
         match source.kind:
-            case "GitRepository":
+            case _ if source.kind == GIT:
                 return self._git(source, objects, users)
             case _ if source.kind == OCI:
-                return self._oci(source, self._defined(source, objects, users[-1]), objects)
+                manifest = self._defined(source, objects, users[-1])
+                return self._foreign(source, manifest, objects, self.oci)
             case _ if source.kind == EXTERNAL:
                 return self._external(source, objects, users)
             case _:
@@ -95,10 +100,15 @@ class Checkout:
 
     def _mapped(self, source: SourceRef, target: Target, objects: Objects) -> Artifact:
         """The artifact of a source that kustodian.yaml maps."""
-        if isinstance(target, Directory):
-            return self._cached((FILE, target.path), lambda at: self._directory(source, target, at))
-        known = objects.get(source.ref) if source.kind == OCI else None
-        return self._oci(source, _elsewhere(source, target, known), objects)
+        match target:
+            case Directory():
+                return self._cached((FILE, target.path), lambda at: self._directory(source, target, at))
+            case Elsewhere():
+                known = objects.get(source.ref) if source.kind == OCI else None
+                return self._foreign(source, elsewhere(source, target.spec, known), objects, self.oci)
+            case ElsewhereInGit():
+                known = objects.get(source.ref) if source.kind == GIT else None
+                return self._foreign(source, elsewhere(source, target.spec, known), objects, self.git)
 
     def _directory(self, source: SourceRef, target: Directory, at: Path) -> Artifact:
         whole = self._packed("", ())
@@ -113,32 +123,45 @@ class Checkout:
                 copy_tree(entry, at / entry.name)
         return Artifact(at, whole.revision)
 
-    def _oci(self, source: SourceRef, manifest: Manifest, objects: Objects) -> Artifact:
-        """The artifact of an OCIRepository, fetched once; what went wrong is not tried again either."""
+    def _foreign(
+        self,
+        source: SourceRef,
+        manifest: Manifest,
+        objects: Objects,
+        fetcher: Fetcher | None,
+        users: tuple[str, ...] = (),
+    ) -> Artifact:
+        """The artifact of another place, fetched once; what went wrong is not tried again either."""
         key = (source, _digest_of([manifest, *objects.values()]))
         if key in self._failed:
             raise self._failed[key]
+        if fetcher is None:
+            raise UsageError(f"{source} is not fetched here", hint=_MAPPED.replace("SOURCE", str(source)))
         try:
-            artifact = self._fetched(source, manifest, objects)
+            included = self._included(source, manifest.get("spec") or {}, objects, users)
+            found = fetcher.find(source, manifest, objects, self.recorded.get(str(source), ""))
+            artifact = self._cached((found.key, included), lambda at: self._fetched(found, included, at))
         except RunnerError as exc:
             self._failed[key], self.fetched[str(source)] = exc, ""
             raise
         self.fetched[str(source)] = artifact.revision
         return artifact
 
-    def _fetched(self, source: SourceRef, manifest: Manifest, objects: Objects) -> Artifact:
-        if self.oci is None:
-            raise UsageError(f"{source} is not fetched here")
-        oci = self.oci
-        wanted = oci.wanted(source, manifest, objects, self.recorded.get(str(source), ""))
+    def _fetched(self, found: Found, included: Included, target: Path) -> Artifact:
+        warnings = found.pull(target)
+        for include, files in included:
+            include.copy(files, target)
+        if found.packed:
+            self._drop_excluded(target, found.ignore)
+        return Artifact(target, found.revision, warnings, foreign=True)
 
-        def make(target: Path) -> Artifact:
-            oci.pull(wanted, target)
-            if not wanted.layer.copied:  # a copied layer is packed as it is, ignore files or not
-                self._drop_excluded(target, wanted.ignore)
-            return Artifact(target, wanted.revision)
-
-        return self._cached((wanted.access, wanted.revision, wanted.layer, wanted.ignore), make)
+    def _included(
+        self, source: SourceRef, spec: Manifest, objects: Objects, users: tuple[str, ...]
+    ) -> Included:
+        if source.kind != GIT:
+            return ()
+        users = (*users, str(source))
+        return tuple((each, self._files(each.source, objects, users).root) for each in includes(source, spec))
 
     def _defined(self, source: SourceRef, objects: Objects, user: str) -> Manifest:
         manifest = objects.get(source.ref)
@@ -158,17 +181,24 @@ class Checkout:
     def _git(self, source: SourceRef, objects: Objects, users: tuple[str, ...]) -> Artifact:
         manifest = objects.get(source.ref)
         if source != self.root_source:
-            self._must_be_this(source, manifest, users[-1])
+            manifest = self._defined(source, objects, users[-1])
+            if not self._is_this(manifest):
+                return self._foreign(source, manifest, objects, self.git, users)
         spec = (manifest or {}).get("spec") or {}
         if refused := [field for field in REFUSED if spec.get(field)]:
             raise UsageError(f"{source} sets spec.{refused[0]}, which is not supported", hint="leave it out.")
-        included = tuple(
-            (include, self._files(include.source, objects, (*users, str(source))).root)
-            for include in includes(source, spec)
-        )
+        included = self._included(source, spec, objects, users)
         return self._packed(str(spec.get("ignore") or ""), included)
 
-    def _packed(self, ignore: str, included: tuple[tuple[Include, Path], ...]) -> Artifact:
+    def _is_this(self, manifest: Manifest) -> bool:
+        """Whether a GitRepository is this repository, and asks for no other branch than this run's."""
+        spec = manifest.get("spec") or {}
+        ref = spec.get("ref") or {}
+        return self.repository.same(str(spec.get("url", ""))) and (
+            not ref or ref == {"branch": self.repository.branch or self.branch}
+        )
+
+    def _packed(self, ignore: str, included: Included) -> Artifact:
         if self.memory is not None and self.commit and not included:
             late = Late(self.repository, self.builder, self.memory, self.commit)
             return self._cached((ignore, included), lambda target: late.artifact(target, ignore))
@@ -243,35 +273,6 @@ class Checkout:
 
     def _drop_excluded(self, target: Path, ignore: str) -> None:
         drop_excluded(target, self.builder.artifact(target, ignore))
-
-    def _must_be_this(self, source: SourceRef, manifest: Manifest | None, user: str) -> None:
-        if manifest is None:
-            raise UsageError(
-                f"{user} uses {source}, which no Kustomization of this run defines",
-                hint=f"name {self.root_source} if this repository is meant, or commit the source.",
-            )
-        spec = manifest.get("spec") or {}
-        url, ref = str(spec.get("url", "")), spec.get("ref") or {}
-        if not self.repository.same(url):
-            raise UsageError(
-                f"{user} uses {source}, which is not this repository",
-                hint=_MAPPED.replace("SOURCE", str(source)),
-            )
-        if ref and (ref.get("branch") != self.repository.branch or ref.keys() - {"branch"}):
-            raise UsageError(
-                f"{user} uses {source}, which asks for another revision than the one checked out: {ref}",
-                hint=f"only branch {self.repository.branch!r} is at hand.",
-            )
-
-
-def _elsewhere(source: SourceRef, target: Elsewhere, known: Manifest | None) -> Manifest:
-    """An OCIRepository with another URL and ref; how it logs in stays."""
-    spec = (known or {}).get("spec")
-    return {
-        "apiVersion": (known or {}).get("apiVersion", "source.toolkit.fluxcd.io/v1"),
-        "metadata": {"namespace": source.namespace, "name": source.name},
-        "spec": {**(spec if isinstance(spec, Mapping) else {}), **target.spec},
-    }
 
 
 def _digest_of(objects: Sequence[Manifest]) -> str:

@@ -8,12 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.errors import UsageError
+from runner.model import Manifest, SourceRef
 
 FILE = "kustodian.yaml"
 MOST_BYTES = 1 << 20
 _NAME = re.compile(r"(OCIRepository|GitRepository|Bucket|ExternalArtifact)/[^/]+/[^/]+")
 _OCI = re.compile(r"(oci://[^@]+?)(?::([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(sha256:[0-9a-f]{64}))?")
-_HINT = "like `Bucket/flux-system/name: ./vendor/name`, or a URL: oci://registry/repository:tag."
+_GIT = re.compile(r"(?:https?|ssh)://[^\s?#]+")
+_REFS = frozenset({"branch", "commit", "name", "semver", "tag"})
+_HINT = (
+    "like `Bucket/flux-system/name: ./vendor/name`, a URL: oci://registry/repository:tag, or "
+    "`{url: https://host/repository.git, ref: {branch: main}}`."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,30 @@ class Elsewhere:
         return {"url": self.url, "ref": ref}
 
 
-Target = Directory | Elsewhere
+@dataclass(frozen=True, slots=True)
+class ElsewhereInGit:
+    """A Git repository; without a ref the one of the GitRepository that is mapped counts, if it is one."""
+
+    url: str
+    ref: tuple[tuple[str, str], ...] = ()  # fields of spec.ref
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The fields of a GitRepository that say the same."""
+        return {"url": self.url, **({"ref": dict(self.ref)} if self.ref else {})}
+
+
+Target = Directory | Elsewhere | ElsewhereInGit
+
+
+def elsewhere(source: SourceRef, spec: Mapping[str, Any], known: Manifest | None) -> Manifest:
+    """A source with another URL and ref; how it logs in stays."""
+    before = (known or {}).get("spec")
+    return {
+        "apiVersion": (known or {}).get("apiVersion", "source.toolkit.fluxcd.io/v1"),
+        "metadata": {"namespace": source.namespace, "name": source.name},
+        "spec": {**(before if isinstance(before, Mapping) else {}), **spec},
+    }
 
 
 def parse(text: bytes) -> Mapping[str, Target]:
@@ -70,8 +99,12 @@ def parse(text: bytes) -> Mapping[str, Target]:
 def _target(name: str, value: object) -> Target:
     if not _NAME.fullmatch(name):
         raise UsageError(f"{FILE}: {name!r} under sources is not Kind/namespace/name", hint=_HINT)
+    if isinstance(value, Mapping):
+        return _repository(name, value)
     if not isinstance(value, str) or not value:
         raise UsageError(f"{FILE}: {name} is mapped to what is neither a path nor a URL", hint=_HINT)
+    if _GIT.fullmatch(value):
+        return ElsewhereInGit(value)
     if "://" in value:
         match = _OCI.fullmatch(value)
         if match is None:
@@ -84,3 +117,16 @@ def _target(name: str, value: object) -> Target:
     if value.startswith("/") or ".." in parts:
         raise UsageError(f"{FILE}: {name} is mapped to {value!r}, which is outside of the repository")
     return Directory("/".join(parts))
+
+
+def _repository(name: str, value: Mapping[object, object]) -> ElsewhereInGit:
+    url, ref = value.get("url"), value.get("ref") or {}
+    if (
+        not isinstance(url, str)
+        or not isinstance(ref, Mapping)
+        or not _GIT.fullmatch(url)
+        or not value.keys() <= {"url", "ref"}
+        or not all(key in _REFS and isinstance(each, str) for key, each in ref.items())
+    ):
+        raise UsageError(f"{FILE}: {name} is mapped to what is no Git repository's url and ref", hint=_HINT)
+    return ElsewhereInGit(url, tuple(sorted(ref.items())))

@@ -5,17 +5,16 @@ Source: source-controller 1.9.5, internal/controller/ocirepository_controller.go
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.durations import seconds
 from runner.errors import UsageError
 from runner.model import Manifest, ResourceRef, SourceRef
 from runner.ports import Artifacts, Builder
-from runner.registries import Certificates, Layer, OciAccess, ProxyAccess
+from runner.registries import Certificates, Layer, OciAccess
+from runner.sources.spec import Found, Live, Objects, Spec, certificates_of, found, proxy_of, value
 
 HONOURED = frozenset(
     {
@@ -29,10 +28,6 @@ _LAYER = frozenset({"mediaType", "operation"})
 _CHART = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 _TIMEOUT = 60.0
 _DOCKER_CONFIG = ".dockerconfigjson"
-
-Objects = Mapping[ResourceRef, Manifest]
-Live = Callable[[ResourceRef], Manifest]
-"""An object that the desired state lacks; raises UsageError when there is none, or it is not read here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +52,16 @@ class OciRepositories:
     builder: Builder
     live: Live
 
+    def find(self, source: SourceRef, manifest: Manifest, objects: Objects, recorded: str) -> Found:
+        wanted = self.wanted(source, manifest, objects, recorded)
+
+        def pull(target: Path) -> tuple[str, ...]:
+            self.fetch().pull(wanted.access, wanted.digest, wanted.layer, target)
+            return ()
+
+        # A copied layer is stored as it is, ignore files or not.
+        return Found(wanted, wanted.revision, wanted.ignore, not wanted.layer.copied, pull)
+
     def wanted(self, source: SourceRef, manifest: Manifest, objects: Objects, recorded: str) -> Wanted:
         """What an OCIRepository stands for now; while it is suspended, what it stood for (`recorded`).
 
@@ -64,9 +69,9 @@ class OciRepositories:
             UsageError: it is malformed, asks for what is not supported, or needs what cannot be had.
             SourceError: the registry cannot be asked.
         """
-        spec = _Spec(source, _checked(source, manifest))
+        spec = Spec(source, _checked(source, manifest))
         access = self._access(source, spec, objects)
-        layer = spec.layer()
+        layer = _selected(spec)
         if spec.flag("suspend"):
             if not recorded:
                 raise UsageError(
@@ -76,10 +81,7 @@ class OciRepositories:
             return Wanted(access, recorded, layer, spec.text("ignore"))
         return Wanted(access, self._revision(spec, access, layer), layer, spec.text("ignore"))
 
-    def pull(self, wanted: Wanted, target: Path) -> None:
-        self.fetch().pull(wanted.access, wanted.digest, wanted.layer, target)
-
-    def _revision(self, spec: _Spec, access: OciAccess, layer: Layer) -> str:
+    def _revision(self, spec: Spec, access: OciAccess, layer: Layer) -> str:
         """Flux's order: the digest, else the newest of a range, else the tag, else `latest`."""
         ref = spec.part("ref", _REF)
         if digest := ref.text("digest"):
@@ -89,7 +91,7 @@ class OciRepositories:
             tag = self._newest(spec, access, within, ref.text("semverFilter"), layer)
         return f"{tag}@{self.fetch().digest(access, tag)}"
 
-    def _newest(self, spec: _Spec, access: OciAccess, within: str, matching: str, layer: Layer) -> str:
+    def _newest(self, spec: Spec, access: OciAccess, within: str, matching: str, layer: Layer) -> str:
         tags = self.fetch().tags(access)
         try:
             found = self.builder.newest(tags, within, matching, chart=layer.media_type == _CHART)
@@ -101,17 +103,15 @@ class OciRepositories:
             )
         return found
 
-    def _access(self, source: SourceRef, spec: _Spec, objects: Objects) -> OciAccess:
+    def _access(self, source: SourceRef, spec: Spec, objects: Objects) -> OciAccess:
         def named(name: str, kind: str = "Secret") -> Manifest:
-            ref = ResourceRef(source.namespace, name, "", kind, "v1")
-            desired = objects.get(ref)
-            return desired if desired is not None and "sops" not in desired else self.live(ref)
+            return found(ResourceRef(source.namespace, name, "", kind, "v1"), objects, self.live)
 
         certificates, proxy = Certificates(), None
         if name := spec.part("certSecretRef", {"name"}).text("name"):
-            certificates = _certificates(named(name), f"{source}: Secret {name}")
+            certificates = certificates_of(named(name), f"{source}: Secret {name}")
         if name := spec.part("proxySecretRef", {"name"}).text("name"):
-            proxy = _proxy(named(name), f"{source}: Secret {name}")
+            proxy = proxy_of(named(name), f"{source}: Secret {name}")
         pull_secrets = []
         if name := spec.part("secretRef", {"name"}).text("name"):
             pull_secrets.append(name)
@@ -130,48 +130,12 @@ class OciRepositories:
         )
 
 
-class _Spec:
-    """An object's spec, or a part of it, whose values are checked as they are read."""
-
-    def __init__(self, source: SourceRef, values: Mapping[str, Any], at: str = "spec") -> None:
-        self.source, self.values, self.at = source, values, at
-
-    def text(self, field: str) -> str:
-        value = self.values.get(field)
-        if value is not None and not isinstance(value, str):
-            raise self.wrong(f"has {self.at}.{field}, which is not a string")
-        return value or ""
-
-    def flag(self, field: str) -> bool:
-        value = self.values.get(field)
-        if value is not None and not isinstance(value, bool):
-            raise self.wrong(f"has {self.at}.{field}, which is neither true nor false")
-        return bool(value)
-
-    def duration(self, field: str, default: float) -> float:
-        try:
-            return seconds(self.text(field)) if self.text(field) else default
-        except ValueError as exc:
-            raise self.wrong(f"has {self.at}.{field}: {exc}") from exc
-
-    def part(self, field: str, known: frozenset[str] | set[str]) -> _Spec:
-        value = self.values.get(field)
-        if value is not None and not isinstance(value, Mapping):
-            raise self.wrong(f"has {self.at}.{field}, which is not an object")
-        part = value or {}
-        if unknown := sorted(str(key) for key in part.keys() - known):
-            raise self.wrong(f"sets {self.at}.{field}.{unknown[0]}, which is not supported")
-        return _Spec(self.source, part, f"{self.at}.{field}")
-
-    def layer(self) -> Layer:
-        selector = self.part("layerSelector", _LAYER)
-        operation = selector.text("operation") or "extract"
-        if operation not in {"extract", "copy"}:
-            raise self.wrong(f"has the unsupported layer operation {operation!r}")
-        return Layer(selector.text("mediaType"), copied=operation == "copy")
-
-    def wrong(self, text: str, *, hint: str = "") -> UsageError:
-        return UsageError(f"{self.source} {text}", hint=hint or "README.md says what of a source is read.")
+def _selected(spec: Spec) -> Layer:
+    selector = spec.part("layerSelector", _LAYER)
+    operation = selector.text("operation") or "extract"
+    if operation not in {"extract", "copy"}:
+        raise spec.wrong(f"has the unsupported layer operation {operation!r}")
+    return Layer(selector.text("mediaType"), copied=operation == "copy")
 
 
 def _checked(source: SourceRef, manifest: Manifest) -> Mapping[str, Any]:
@@ -199,37 +163,9 @@ def _checked(source: SourceRef, manifest: Manifest) -> Mapping[str, Any]:
 
 
 def _docker_config(secret: Manifest, what: str) -> str:
-    found = _value(secret, _DOCKER_CONFIG, what)
+    found = value(secret, _DOCKER_CONFIG, what)
     if not found:
         raise UsageError(
             f"{what} has no {_DOCKER_CONFIG}", hint="make it with `kubectl create secret docker-registry`."
         )
     return found
-
-
-def _certificates(secret: Manifest, what: str) -> Certificates:
-    ca, certificate, key = (_value(secret, name, what) for name in ("ca.crt", "tls.crt", "tls.key"))
-    if not (ca or certificate or key):
-        raise UsageError(f"{what} has neither ca.crt nor tls.crt and tls.key")
-    if bool(certificate) is not bool(key):
-        raise UsageError(f"{what} has only one of tls.crt and tls.key")
-    return Certificates(named=True, ca=ca, certificate=certificate, key=key)
-
-
-def _proxy(secret: Manifest, what: str) -> ProxyAccess:
-    address, user, password = (_value(secret, name, what) for name in ("address", "username", "password"))
-    if not address:
-        raise UsageError(f"{what} has no address")
-    return ProxyAccess(address, user, password)
-
-
-def _value(secret: Manifest, key: str, what: str) -> str:
-    """One value of a Secret; it is never quoted."""
-    plain = (secret.get("stringData") or {}).get(key)
-    if isinstance(plain, str):
-        return plain
-    coded = (secret.get("data") or {}).get(key)
-    try:
-        return b64decode(coded, validate=False).decode() if coded else ""
-    except (ValueError, TypeError):
-        raise UsageError(f"{what} has a {key} that is not base64 of a text") from None

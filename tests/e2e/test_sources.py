@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import shutil
+import subprocess
 
 import pytest
 
-from tests.e2e.harness import Bench, config_map, kustomization
+from tests.e2e.harness import Bench, Repository, config_map, kustomization
+from tests.gits import git_server, ssh_server, sshd
+from tests.gits.over_ssh import key
 from tests.registry import Gate, registry
 from tests.registry.gate import PASSWORD, USER
 
@@ -189,3 +194,192 @@ def test_kustodian_yaml_maps_a_bucket(fleet: Bench):
     diff = fleet.run("diff", "--base", base, "-o", "json")
     assert diff.code == 1
     assert {error["kustomization"] for error in diff.json["errors"]} == {f"{fleet.namespace}/web"}
+
+
+# --- other Git repositories ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another repository, served over HTTP to who knows the password."""
+    (tmp_path / "served").mkdir()
+    return Repository(tmp_path / "served" / "web")
+
+
+def git_source(world: Bench, url: str, **spec):
+    return {
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": "GitRepository",
+        "metadata": {"name": "web", "namespace": world.namespace},
+        "spec": {"interval": "1m", "url": url, "ref": {"branch": "main"}, **spec},
+    }
+
+
+def write_git(world: Bench, url: str, *others, uses=None, **spec) -> None:
+    of = {"sourceRef": {"kind": "GitRepository", "name": "web"}, **(uses or {})}
+    uses = kustomization(world, "web", "deploy", **of)
+    world.repository.write("clusters/test/all.yaml", git_source(world, url, **spec), uses, *others)
+    world.repository.commit()
+
+
+def put(world: Bench, other: Repository, **data: str) -> str:
+    other.write("deploy/web.yaml", config_map(world, "web", **data))
+    other.write("README.md", "# not in the deployment\n")
+    return other.commit()
+
+
+def git_name(world: Bench) -> str:
+    return f"GitRepository/{world.namespace}/web"
+
+
+def test_another_repository_is_deployed_with_its_login_and_previewed_without(fleet: Bench, other):
+    first = put(fleet, other, colour="blue")
+    login = f"Basic {base64.b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"
+    with git_server(other.path.parent, login=login) as server:
+        keep = {"kustomize.toolkit.fluxcd.io/prune": "disabled"}
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "login", "namespace": fleet.namespace, "annotations": keep},
+            "stringData": {"username": USER, "password": PASSWORD},
+        }
+        write_git(fleet, server.url("web"), secret, secretRef={"name": "login"})
+        told = [fleet.reconcile()]
+        assert live(fleet) == {"colour": "blue"}
+        revision = f"main@sha1:{first}"
+        assert told[0].json["sources"] == [
+            {"source": git_name(fleet), "revision": revision, "recorded": None}
+        ]
+
+        write_git(fleet, server.url("web"), secretRef={"name": "login"})  # now it is only in the cluster
+        told.append(fleet.reconcile())
+        before = len(fleet.writes())
+        told.append(fleet.reconcile())
+        assert len(fleet.writes()) == before
+
+        second = put(fleet, other, colour="red")
+        asked = len(server.seen)
+        private = "--allow-private-network"
+        told.append(fleet.run("plan", "--base", "HEAD", private))
+        assert f"Secret/{fleet.namespace}/login is needed to fetch a source" in told[-1].stdout
+        assert len(server.seen) == asked
+        told.append(fleet.run("plan", "-o", "json", "--base", "HEAD", private, "--read-secrets"))
+        (pending,) = told[-1].json["pending"]
+        assert pending["reason"] == f"{git_name(fleet)} moved from {revision} to main@sha1:{second}"
+        assert told[-1].json["affected"] == []
+        text = fleet.run("plan", "--base", "HEAD", private, "--read-secrets").stdout
+        assert f"{git_name(fleet)}: main@sha1:{second[:8]} (was main@sha1:{first[:8]})" in text
+
+        told.append(fleet.reconcile())
+        assert live(fleet) == {"colour": "red"}
+        for each in told:
+            assert PASSWORD not in each.stdout + each.stderr
+            assert login.removeprefix("Basic ") not in each.stdout + each.stderr
+
+
+def test_files_of_this_repository_are_no_reason_for_what_another_one_has(fleet: Bench, other):
+    """The same path is in both; a change of ours changes nothing that is built from theirs."""
+    put(fleet, other, colour="blue")
+    with git_server(other.path.parent) as server:
+        write_git(fleet, server.url("web"))
+        fleet.repository.write("deploy/web.yaml", config_map(fleet, "web", colour="ours"))
+        write_git(fleet, server.url("web"), uses={"commonMetadata": {"labels": {"team": "a"}}})
+        diff = fleet.run("diff", "--base", "HEAD^", "-o", "json", "--allow-private-network")
+        assert diff.code == 0, diff.stderr
+        (web,) = [each for each in diff.json["affected"] if each["name"] == "web"]
+        assert {reason["code"] for reason in web["reasons"]} == {"spec"}
+
+
+def test_another_repository_that_is_suspended_or_gone(fleet: Bench, other):
+    put(fleet, other, colour="blue")
+    with git_server(other.path.parent) as server:
+        write_git(fleet, server.url("web"))
+        fleet.reconcile()
+        put(fleet, other, colour="red")
+        write_git(fleet, server.url("web"), suspend=True)
+        told = fleet.reconcile()
+        assert live(fleet) == {"colour": "blue"}
+        assert told.json["sources"][0]["revision"] == told.json["sources"][0]["recorded"]
+    write_git(fleet, server.url("web"), timeout="5s")
+    told = fleet.reconcile(code=1)
+    assert "cannot be reached" in told.of("web")["error"]
+    assert live(fleet) == {"colour": "blue"}
+
+
+def test_a_preview_opens_no_socket_to_a_private_repository(fleet: Bench, other, tmp_path):
+    if shutil.which("strace") is None:
+        pytest.skip("no strace on this machine")
+    put(fleet, other, colour="blue")
+    with git_server(other.path.parent) as server:
+        write_git(fleet, server.url("web"))
+        trace = tmp_path / "trace"
+        strace = ["strace", "--follow-forks", "--quiet=all", "--trace=connect", "--output", str(trace)]
+        command = [*strace, *fleet.command("build")]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env={**os.environ, **fleet.env}
+        )
+        assert done.returncode == 1, done.stderr
+        assert "127.0.0.1 is not reached from here: it is a loopback address" in done.stderr + done.stdout
+        assert "AF_INET" not in trace.read_text()
+        assert server.seen == []
+
+
+@pytest.mark.skipif(not sshd(), reason="no sshd on this machine: package openssh-server")
+def test_ssh_a_range_signatures_and_an_include_together(fleet: Bench, other, tmp_path):
+    """Deployed with what Secrets of the cluster hold; a preview asks for none of them, and no server."""
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    deploy_key, signing = key(keys, "deploy"), key(keys, "signing")
+    other.git("config", "gpg.format", "ssh")
+    other.git("config", "user.signingKey", str(signing))
+    put(fleet, other, colour="blue")
+    other.git("tag", "--sign", "-m", "1.0.0", "1.0.0")
+    library = Repository(other.path.parent / "library")
+    library.write("lib.yaml", config_map(fleet, "library", from_="library"))
+    library.commit()
+    with (
+        ssh_server(other.path.parent, keys, deploy_key.with_suffix(".pub")) as ssh,
+        git_server(other.path.parent, login=f"Bearer {PASSWORD}") as http,
+    ):
+        login = {"identity": ssh.identity, "known_hosts": ssh.known_hosts}
+        if fleet.api.get(f"/api/v1/namespaces/{fleet.namespace}").status != 200:
+            namespace = {"metadata": {"name": fleet.namespace}}
+            assert fleet.api.request("POST", "/api/v1/namespaces", namespace).status == 201
+        for name, data in (
+            ("deploy-key", login),
+            ("signers", {"me.sshpub": signing.with_suffix(".pub").read_text()}),
+            ("token", {"bearerToken": PASSWORD}),
+        ):
+            body = {"metadata": {"name": name}, "stringData": data}
+            path = f"/api/v1/namespaces/{fleet.namespace}/secrets"
+            assert fleet.api.request("POST", path, body).status == 201
+        lib = git_source(fleet, http.url("library"), secretRef={"name": "token"})
+        lib["metadata"]["name"] = "library"
+        signed = {"mode": "TagAndHEAD", "secretRef": {"name": "signers"}}
+        spec = {
+            "ref": {"semver": ">=1.0.0 <2.0.0"},
+            "secretRef": {"name": "deploy-key"},
+            "verify": signed,
+            "include": [{"repository": {"name": "library"}, "toPath": "deploy/library"}],
+            "sparseCheckout": ["deploy"],
+        }
+        write_git(fleet, ssh.url("web"), lib, **spec)
+
+        dry = fleet.reconcile("--dry-run", "--allow-private-network", code=1)
+        assert "is needed to fetch a source, and it is not read" in dry.of("web")["error"]
+        assert http.seen == []
+
+        told = fleet.reconcile(code=1)  # the tag is signed, its commit is not
+        assert "commit " in told.of("web")["error"]
+        assert "is not signed" in told.of("web")["error"]
+        other.git("commit", "--quiet", "--allow-empty", "--gpg-sign", "-m", "signed")
+        newest = other.git("rev-parse", "HEAD")
+        other.git("tag", "--sign", "-m", "1.1.0", "1.1.0")
+        told = fleet.reconcile()
+        assert live(fleet) == {"colour": "blue"}
+        assert fleet.config_maps() == {"web", "library"}
+        revisions = {each["source"]: each["revision"] for each in told.json["sources"]}
+        assert revisions[git_name(fleet)] == f"1.1.0@sha1:{newest}"
+        assert set(revisions) == {git_name(fleet), git_name(fleet).replace("/web", "/library")}
+        for secret in (PASSWORD, ssh.identity.splitlines()[2]):
+            assert secret not in told.stdout + told.stderr + dry.stdout + dry.stderr

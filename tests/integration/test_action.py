@@ -169,6 +169,38 @@ def test_the_head_of_a_pull_request_counts_as_it_would_be_merged(step: Step):
     assert "other" not in summary
 
 
+def test_a_source_that_names_the_base_branch_is_the_checkout(step: Step):
+    """HEAD is detached, as it always is for pull requests; the payload knows the branch."""
+    repository = step.repository
+    repository.git("checkout", "--quiet", "topic")
+    kustomization = """
+        apiVersion: kustomize.toolkit.fluxcd.io/v1
+        kind: Kustomization
+        metadata: {name: more, namespace: flux-system}
+        spec: {interval: 1m, prune: true, path: ./more, sourceRef: {kind: GitRepository, name: self}}
+        """
+    source = f"""
+        apiVersion: source.toolkit.fluxcd.io/v1
+        kind: GitRepository
+        metadata: {{name: self, namespace: flux-system}}
+        spec: {{interval: 1m, url: "file://{repository.path}", ref: {{branch: main}}}}
+        """
+    repository.write(f"{ENTRY}/more.yaml", kustomization, source)
+    repository.write("more/web.yaml", DEPLOYMENT % "9.9.9")
+    head = repository.commit()
+    repository.git("checkout", "--quiet", "--detach", "main")
+    repository.git("merge", "--quiet", "--no-ff", "-m", "merge", "topic")
+    step.server.repository.commit(head)
+    step.server.repository.pull(5, head)
+    step.payload["pull_request"]["head"]["sha"] = head
+
+    code, log, _, _ = step.run()
+
+    assert "more" in log
+    assert "cannot be" not in log
+    assert code == 0
+
+
 def test_a_conflict_is_said(step: Step):
     step.repository.git("checkout", "--quiet", "main")
     step.repository.write(f"{ENTRY}/web.yaml", DEPLOYMENT % "2.0.0")

@@ -135,3 +135,19 @@ class TestSides:
     def test_a_merge_commit_needs_no_base_of_the_event(self):
         payload = {"pull_request": {"head": {"sha": HEAD}}}
         assert event.sides("pull_request", payload, (BASE, HEAD), MERGE) == Sides(BASE, MERGE)
+
+
+@pytest.mark.parametrize(
+    ("payload", "ref", "expected"),
+    [
+        ({}, "refs/heads/main", "main"),
+        ({}, "refs/tags/v1", ""),
+        ({}, "", ""),
+        ({"pull_request": {"base": {"ref": "team/main"}}}, "refs/pull/7/merge", "team/main"),
+        ({"pull_request": {"base": {"ref": None}}}, "refs/heads/x", ""),
+        ({"merge_group": {"base_ref": "refs/heads/main"}}, "refs/heads/gh-readonly-queue/main/1", "main"),
+        ({"merge_group": {}}, "refs/heads/x", ""),
+    ],
+)
+def test_the_branch_is_the_one_that_is_merged_into(payload, ref, expected):
+    assert event.branch(payload, ref) == expected

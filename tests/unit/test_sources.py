@@ -275,11 +275,11 @@ def with_sources(*sources):
         ),
         (
             [with_sources("repo GitRepository other"), git("other", url="https://github.com/else/where")],
-            "uses GitRepository/flux-system/other, which is not this repository",
+            "GitRepository/flux-system/other is not fetched here",
         ),
         (
             [with_sources("repo GitRepository other"), git("other", ref={"tag": "v1"})],
-            "asks for another revision",
+            "GitRepository/flux-system/other is not fetched here",
         ),
         (
             [with_sources("repo GitRepository flux-system", "repo GitRepository b")],
@@ -513,7 +513,7 @@ def test_what_a_git_repository_includes(checkout, include, wanted):
     ("include", "message"),
     [
         ([{"repository": {"name": "other"}}], "uses GitRepository/flux-system/other, which no Kustomization"),
-        ([{"repository": {"name": "else"}}], "GitRepository/flux-system/else, which is not this repository"),
+        ([{"repository": {"name": "else"}}], "GitRepository/flux-system/else is not fetched here"),
         ([{"repository": {"name": "flux-system"}}], "a source is made of itself"),
         ([{"repository": {"name": "lib"}, "toPath": "apps"}], "which the repository has already"),
         ([{"repository": {"name": "lib"}, "fromPath": "nowhere"}], "does not exist"),

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 import runner.report
 from runner.errors import UsageError
 from runner.model import ResourceRef, State
-from runner.ports import Api, Commit
+from runner.ports import Api, Authorship
 from runner.rendered import Place
 from runner.report import happened, json, traced
 from runner.report.views import Event, Scope, Trace
@@ -37,7 +37,7 @@ TRACE = Trace(
     revision=REVISION,
     place=Place("apps/base/api.yaml", 12),
     at=REVISION,
-    commit=Commit("9b1d" * 10, "Ada", "2026-11-02T10:00:00+01:00", "Give the api more memory"),
+    commit=Authorship("9b1d" * 10, "Ada", "2026-11-02T10:00:00+01:00", "Give the api more memory"),
     notes=("its labels name flux-system/old, but it is in the inventory of flux-system/apps",),
 )
 STRANGER = Trace(API, exists=True, notes=("no Kustomization owns it",))
@@ -63,7 +63,7 @@ def test_a_trace():
 
 
 def test_a_trace_of_hostile_text_is_one_line_each():
-    commit = Commit("9b1d" * 10, HOSTILE, HOSTILE, HOSTILE)
+    commit = Authorship("9b1d" * 10, HOSTILE, HOSTILE, HOSTILE)
     told = traced.text(replace(TRACE, commit=commit, paused=HOSTILE, place=Place(HOSTILE, 1), notes=()))
     assert len(told.splitlines()) == len(traced.text(replace(TRACE, notes=())).splitlines())
     assert "\x1b" not in told

@@ -19,7 +19,7 @@ from runner.clients.git.scratch import Scratch
 from runner.clients.git.tree import switch_tree, write_files, write_tree, write_worktree
 from runner.errors import UsageError
 from runner.model import Artifact
-from runner.ports import Blob, Commit, PathChange
+from runner.ports import Authorship, Blob, PathChange
 
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _BRANCH = re.compile(r"\w[\w./-]*")
@@ -167,7 +167,7 @@ class GitCheckout:
         """The values of a trailer (`Name: value`) at the end of a commit's message."""
         return history.trailers(self._git, self.resolve(commit), name)
 
-    def last_change(self, commit: str, path: str, line: int) -> Commit | None:
+    def last_change(self, commit: str, path: str, line: int) -> Authorship | None:
         found = history.last_change(self._git, commit, path, line)
         if found is None or not self._shallow:
             return found

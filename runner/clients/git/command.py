@@ -104,14 +104,14 @@ class GitCommand:
                 stdin=subprocess.DEVNULL if stdin is None else stdin,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=self._environment(),
+                env=self.environment(),
                 process_group=0 if alone else None,
             )
         except OSError as error:
             raise UsageError("git can't be run", hint="install git, or put it on PATH.") from error
 
-    def _environment(self) -> dict[str, str]:
-        """Ours comes after what the caller passes the same way (a proxy, credentials): the last counts."""
+    def environment(self) -> dict[str, str]:
+        """What git runs with: ours after what the caller passes the same way (a proxy, credentials)."""
         inherited = {name: value for name, value in os.environ.items() if name not in _STRAY}
         count = os.environ.get("GIT_CONFIG_COUNT", "")
         first = int(count) if count.isdecimal() else 0

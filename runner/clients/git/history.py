@@ -6,7 +6,7 @@ from runner.clients.git.command import GitCommand
 from runner.clients.git.disk import shown
 from runner.clients.git.listing import split
 from runner.errors import UsageError
-from runner.ports import Commit
+from runner.ports import Authorship
 
 FETCH_MORE = "this clone is shallow: fetch the history too (actions/checkout with `fetch-depth: 0`)."
 _CONFLICT, _USAGE = 1, 129  # exit codes of git
@@ -35,7 +35,7 @@ def merge_base(git: GitCommand, one: str, other: str) -> str:
     return answer.text
 
 
-def last_change(git: GitCommand, commit: str, path: str, line: int) -> Commit | None:
+def last_change(git: GitCommand, commit: str, path: str, line: int) -> Authorship | None:
     """The commit that last changed the YAML document that begins at a line, or (0) the whole file."""
     form = "--format=%H%x00%an%x00%aI%x00%s"
     quiet = ("-1", "-s", "--no-textconv", "--no-ext-diff", "--no-show-signature", form)
@@ -45,7 +45,7 @@ def last_change(git: GitCommand, commit: str, path: str, line: int) -> Commit | 
         last = _document_end(git.run("cat-file", "blob", f"{commit}:{path}").output, line)
         answer = git.run("log", *quiet, f"-L{line},{last}:{path}", commit)
     found = answer.text.split("\0")
-    return None if answer.status or len(found) != _PARTS else Commit(*found)
+    return None if answer.status or len(found) != _PARTS else Authorship(*found)
 
 
 def _document_end(data: bytes, first: int) -> int:

@@ -50,9 +50,14 @@ class LeftOut:
 
 def write_tree(git: GitCommand, tree: str, target: Path) -> tuple[str, ...]:
     """Write a tree's files below `target`; returns what to warn about."""
+    return write_entries(git, tree_entries(git, tree), target)
+
+
+def write_entries(git: GitCommand, entries: Sequence[Entry], target: Path) -> tuple[str, ...]:
+    """Write some entries of a tree below `target`; returns what to warn about."""
     left_out = LeftOut()
     with Writer(target) as writer:
-        _write_blobs(git, tree_entries(git, tree), writer, left_out)
+        _write_blobs(git, entries, writer, left_out)
     return left_out.warnings()
 
 
