@@ -25,7 +25,7 @@ def reconcile(session: Session, source: Desired, turn: Turn) -> Outcome:
             break
         work = Reconciliation(session, source.renderer_now(), turn, session.units[turn.id])
         outcome = _together(outcome, work.run())
-    happenings.tell(session, outcome, work.phase)
+    happenings.tell(session, outcome, work.reason)
     return outcome
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from runner.errors import ClusterError, LockError
+from runner.mirror import Reason
 from runner.model import FLUX, Action, Outcome, ResourceRef, State, kustomization_ref
-from runner.ports import Phase
 from runner.report import clean, style
 from runner.session import Session
 from runner.state import config_map_ref
@@ -28,55 +27,49 @@ _TOLD = (Action.CREATED, Action.CONFIGURED, Action.MOVED)  # Flux's change log h
 _REVISION = f"{FLUX}/revision"
 
 
-class Reason(StrEnum):
-    """Flux's words: fluxcd/pkg, apis/meta."""
-
-    PROGRESSING = "Progressing"
-    SUCCEEDED = "ReconciliationSucceeded"
-    FAILED = "ReconciliationFailed"
-    BUILD_FAILED = "BuildFailed"
-    HEALTH_CHECK_FAILED = "HealthCheckFailed"
-    PRUNE_FAILED = "PruneFailed"
-    DEPENDENCY_NOT_READY = "DependencyNotReady"
+PROGRESSING = "Progressing"
+"""Flux's reason for what it has written or deleted, on the way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Happening:
     """One Event to be written."""
 
-    reason: Reason
+    reason: str  # Flux's word
     message: str
     warning: bool = False
 
 
-def of(outcome: Outcome, before: State | None, failed_in: Phase | None = None) -> Iterator[Happening]:
-    """What is told of one Kustomization; `before` is its outcome on record when the run began."""
+def of(outcome: Outcome, before: State | None, failure: Reason = Reason.APPLY) -> Iterator[Happening]:
+    """What is told of one Kustomization; `before` is its outcome on record when the run began,
+    `failure` what it failed in, if it did.
+    """
     written = [c for c in outcome.changes if c.action in _TOLD]
     deleted = [c for c in outcome.changes if c.action is Action.DELETED]
     for changes in (written, deleted):
         if changes:
-            yield Happening(Reason.PROGRESSING, "\n".join(f"{c.ref} {c.action}" for c in changes))
+            yield Happening(PROGRESSING, "\n".join(f"{c.ref} {c.action}" for c in changes))
     match outcome.state:
         case State.READY:
             if outcome.changed or before is not State.READY:
                 yield Happening(Reason.SUCCEEDED, f"Reconciliation finished{_took(outcome)}")
         case State.FAILED:
-            yield Happening(_FAILURES.get(failed_in, Reason.FAILED), outcome.error, warning=True)
+            yield Happening(failure, outcome.error, warning=True)
         case State.BLOCKED:
             needs = "; ".join(f"dependency '{need}' is not ready" for need in outcome.waited_for)
             told = f"Dependencies do not meet ready condition: {outcome.error or needs}"
-            yield Happening(Reason.DEPENDENCY_NOT_READY, told)
+            yield Happening(Reason.DEPENDENCY, told)
         case State.SUSPENDED | State.SKIPPED:
             return
 
 
-def tell(session: Session, outcome: Outcome, failed_in: Phase | None = None) -> None:
+def tell(session: Session, outcome: Outcome, failure: Reason = Reason.APPLY) -> None:
     """Write what happened to one Kustomization, once this run has written anything at all."""
     if not session.wrote or session.mute or session.stopped():
         return
     id_ = outcome.kustomization
     known = session.store.records.get(id_)
-    told = list(of(outcome, known.state if known is not None else None, failed_in))
+    told = list(of(outcome, known.state if known is not None else None, failure))
     try:
         about = _about(session, id_) if told else None
         for each in told:
@@ -139,10 +132,3 @@ def _took(outcome: Outcome) -> str:
     if outcome.started_at is None or outcome.ended_at is None:
         return ""
     return f" in {style.duration(outcome.ended_at - outcome.started_at)}"
-
-
-_FAILURES: dict[Phase | None, Reason] = {
-    Phase.RENDERING: Reason.BUILD_FAILED,
-    Phase.CHECKING: Reason.HEALTH_CHECK_FAILED,
-    Phase.PRUNING: Reason.PRUNE_FAILED,
-}

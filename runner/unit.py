@@ -75,7 +75,6 @@ class Reconciliation:
     recorded_ahead: bool = False
     started_at: float = 0.0
     applied_at: float | None = None
-    phase: Phase = Phase.RENDERING  # what it is at, or what it failed in
     hopeless: bool = False  # another attempt could not end otherwise
     ready_at: float | None = None
     reason: Reason = Reason.BUILD  # what Flux's status says if it ends here
@@ -493,7 +492,6 @@ class Reconciliation:
             raise Failed(f"{done} objects were written before the run was told to stop")
 
     def _tell(self, phase: Phase, detail: str = "") -> None:
-        self.phase = phase if phase is not Phase.FAILED else self.phase
         self.session.world.listener(Progress(self.unit.id, phase, detail))
 
 
