@@ -103,9 +103,9 @@ class Bench:
     def command(self, *arguments: str, kubeconfig: Path | None = None) -> list[str]:
         """A command line; those that take an entry and a root get them."""
         flags: list[str] = []
-        if arguments[0] in {"reconcile", "build", "tree", "diff", "plan", "rollback", "adopt"}:
+        if arguments[0] in {"reconcile", "build", "tree", "diff", "plan", "rollback", "adopt", "drift"}:
             flags += ["--repo", str(self.repository.path), "--entry", ENTRY, "--root", self.root]
-        if arguments[0] in {"reconcile", "get", "plan", "rollback", "adopt", "release"}:
+        if arguments[0] in {"reconcile", "get", "plan", "rollback", "adopt", "release", "drift"}:
             flags += ["--kubeconfig", str(kubeconfig or self.kubeconfig)]
         return [sys.executable, "-m", "runner.cli", arguments[0], *flags, *arguments[1:]]
 
