@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from runner.changes import Pending
 from runner.desired import Clients, Desired
 from runner.detection import Found
 from runner.drift import Difference, Drift, Kind
-from runner.errors import ClusterError, GuardError, LockError, RenderError, UsageError
+from runner.errors import ClusterError, GuardError, LockError, RenderError, Superseded, UsageError
 from runner.fleet import Fleet, Unit
 from runner.model import Outcome, Run, State
 from runner.options import Options
@@ -21,6 +22,7 @@ from runner.session import Session
 from runner.state import Record
 from runner.store import Store
 
+_LOOKS = 3
 _NOTHING = "nothing of this entry is deployed yet"
 
 
@@ -41,8 +43,7 @@ def run(options: Options, clients: Clients, watch: Watch) -> Drift:
         UsageError: nothing of the entry was ever deployed, or an input is wrong.
         ClusterError, GuardError, RenderError: as a deploy.
     """
-    look = _Look(options, clients, watch, Recall(clients.memory or Passing()))
-    told = look.run()
+    look, told = _looked(options, clients, watch)
     names, commit = look.todo(told)
     if not names or not watch.correct:
         return told
@@ -54,6 +55,17 @@ def run(options: Options, clients: Clients, watch: Watch) -> Drift:
     return replace(told, run=done, corrected=_corrected(told, done), requests=done.requests)
 
 
+def _looked(options: Options, clients: Clients, watch: Watch) -> tuple[_Look, Drift]:
+    """Look again when a deploy began in between: what is deployed is another commit then."""
+    recall = Recall(clients.memory or Passing())
+    for left in range(_LOOKS - 1, 0, -1):
+        look = _Look(options, clients, watch, recall, f"look-{left}")
+        with suppress(Superseded):
+            return look, look.run()
+    look = _Look(options, clients, watch, recall, "look")
+    return look, look.run()
+
+
 @dataclass(slots=True)
 class _Look:
     """The part that writes nothing but when it looked."""
@@ -62,6 +74,7 @@ class _Look:
     clients: Clients
     watch: Watch
     recall: Recall
+    place: str
     head: str = ""
     commit: str = ""  # what is looked for
     everybody: frozenset[str] = frozenset()  # of what is deployed
@@ -152,7 +165,7 @@ class _Look:
 
     def _side(self, name: str, commit: str) -> Desired:
         options = replace(self.options, revision=commit, worktree=False)
-        clients = replace(self.clients, directory=_directory(self.clients, name))
+        clients = replace(self.clients, directory=_directory(self.clients, f"{self.place}-{name}"))
         return desired.at(options, clients, self.recall)
 
     def _wanted(self, unit: Unit) -> bool:
@@ -177,8 +190,10 @@ class _Look:
 
     def _note(self, found: Found) -> None:
         cluster, now = self.clients.world().cluster, self.clients.clock.now()
+        drifted = {each.kustomization for each in found.differences}  # looked at until they are clean
+        clean = [id_ for id_ in found.checked if id_ not in drifted]
         try:
-            looks.write(cluster, self.options.root, found.checked, self.everybody, now)
+            looks.write(cluster, self.options.root, clean, self.everybody - drifted, now)
         except ClusterError as exc:
             self.warnings.append(f"it cannot be noted what was looked at: {exc.message}")
 

@@ -197,3 +197,39 @@ def test_a_port_that_was_changed_by_hand_is_put_back(fleet: Bench, manager: str)
     found = live(fleet, "services", "server")["spec"]["ports"]
     assert [(each["name"], each["port"]) for each in found] == [("http", 80), ("metrics", 9090)]
     assert drift(fleet, "--exit-code").json["drifted"] == []
+
+
+def test_beside_a_deploy_nothing_of_either_is_lost(fleet: Bench):
+    for number in range(3):
+        edit(fleet, "configmaps", "one", {"data": {"key": f"by hand {number}"}})
+        fleet.repository.write("app/two.yaml", config_map(fleet, "two", key=f"new {number}"))
+        fleet.repository.commit()
+
+        both = [fleet.start("drift", "--policy", "correct"), fleet.start("reconcile")]
+        said = [each.communicate(timeout=120) for each in both]
+
+        codes = [each.returncode for each in both]
+        assert codes[0] in {0, 7}, said[0]  # 7: the deploy was first
+        assert codes[1] == 0, said[1]
+        assert live(fleet, "configmaps", "two")["data"] == {"key": f"new {number}"}
+        assert live(fleet, "configmaps", "one")["data"] == {"key": "value"}
+        found = drift(fleet, "--exit-code").json
+        assert (found["drifted"], found["pending"]) == ([], [])
+
+
+def test_what_was_never_deployed_has_not_drifted(world: Bench):
+    world.repository.write("clusters/test/one.yaml", config_map(world, "one"))
+    world.repository.commit()
+    result = world.run("drift")
+    assert result.code == 2
+    assert "nothing of this entry is deployed yet" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [(["--policy", "mend"], "--policy: 'mend' is not report,"), (["--heal", "x"], "heal: 'x' is none of")],
+)
+def test_what_is_wrong_is_said(world: Bench, flags: list[str], told: str):
+    result = world.run("drift", *flags)
+    assert result.code == 2
+    assert told in result.stderr
