@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jsonpatch
-
-from runner import blame, cleaning, extent, impact, live, plan, proven, redact
-from runner.changes import FieldChange, Touch
-from runner.diff import steps
+from runner import blame, cleaning, deviation, extent, impact, live, plan, proven, redact
+from runner.changes import FieldChange
 from runner.drift import Difference, Drifted, Kind, Operation, Unknown
 from runner.errors import ClusterError
 from runner.fleet import Unit
@@ -139,7 +135,7 @@ def _changed(session: Session, unit: Unit, a: Assessment, reason: str) -> Differ
     kept = [
         Drifted(change, blame.writer(found, change.path))
         for change in changes
-        if counts(change, a.manifest) and not _is_suspension(a.ref, change)
+        if deviation.counts(change, a.manifest) and not _is_suspension(a.ref, change)
     ]
     kept = [each for each in kept if not (_is_scale(each) and _is_autoscaled(session, a.ref))]
     if not kept:
@@ -150,7 +146,9 @@ def _changed(session: Session, unit: Unit, a: Assessment, reason: str) -> Differ
     correction: tuple[Operation, ...] | None = None
     reversal: tuple[Operation, ...] | None = None
     if not (hidden or redact.is_secret(a.manifest)):
-        correction, reversal = patches(found, a.merged or {}, [each.change for each in kept], changes)
+        correction, reversal = deviation.patches(
+            impact.settled(found), impact.settled(a.merged or {}), [each.change for each in kept], changes
+        )
     writer = blame.anybody(found) if not any(each.writer for each in told) else None
     return Difference(
         unit.id,
@@ -163,23 +161,6 @@ def _changed(session: Session, unit: Unit, a: Assessment, reason: str) -> Differ
         correction,
         reversal,
     )
-
-
-def counts(change: FieldChange, manifest: Manifest) -> bool:
-    """Whether a difference is somebody's doing, and no default or policy at work since the last apply.
-
-    What an apply takes away was ours. What it sets has to be in Git.
-    """
-    if change.touch is Touch.REMOVED:
-        return True
-    try:
-        way = steps.steps(change.path)
-    except ValueError:
-        return True  # a schema, told field by field
-    value, _ = steps.resolve(manifest, way)
-    if value is not steps.MISSING:
-        return True
-    return way[0] == "data" and redact.is_secret(manifest) and way[-1] in (manifest.get("stringData") or {})
 
 
 def _is_suspension(ref: ResourceRef, change: FieldChange) -> bool:
@@ -201,37 +182,6 @@ def _is_autoscaled(session: Session, ref: ResourceRef) -> bool:
         return False
     targets = [(each.get("spec") or {}).get("scaleTargetRef") or {} for each in scalers]
     return any((each.get("kind"), each.get("name")) == (ref.kind, ref.name) for each in targets)
-
-
-def patches(
-    found: Manifest, merged: Manifest, kept: Iterable[FieldChange], everything: Iterable[FieldChange]
-) -> tuple[tuple[Operation, ...], tuple[Operation, ...]]:
-    """The JSON patches from live to wanted and back, of the fields that count."""
-    before, after = impact.settled(found), copy.deepcopy(dict(impact.settled(merged)))
-    left = {change.path for change in kept}
-    for change in everything:
-        if change.path not in left:
-            _put_back(after, before, change.path)
-    there, back = jsonpatch.make_patch(before, after), jsonpatch.make_patch(after, before)
-    return tuple(there), tuple(back)
-
-
-def _put_back(after: dict[str, Any], before: Manifest, path: str) -> None:
-    """Let one field be as it is live."""
-    try:
-        way = steps.steps(path)
-    except ValueError:
-        return
-    value, _ = steps.resolve(before, way)
-    holder, _ = steps.resolve(after, way[:-1])
-    _, tokens = steps.resolve(after, way)
-    if len(tokens) == len(way):
-        if value is steps.MISSING:
-            del holder[tokens[-1]]
-        else:
-            holder[tokens[-1]] = value
-    elif value is not steps.MISSING and isinstance(holder, dict):
-        holder[way[-1]] = value
 
 
 def _by_owners(session: Session, id_: str, entries: Iterable[Entry]) -> Iterator[Difference]:
