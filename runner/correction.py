@@ -76,6 +76,7 @@ class _Look:
     recall: Recall
     place: str
     head: str = ""
+    lost: bool = False  # the commit that was deployed is nowhere any more
     commit: str = ""  # what is looked for
     everybody: frozenset[str] = frozenset()  # of what is deployed
     at_head: frozenset[str] = frozenset()
@@ -161,10 +162,13 @@ class _Look:
             self.warnings.append(
                 f"{exc.message}: objects that changed since are judged by their owners alone"
             )
+            self.lost = True
             return self.head
 
     def _side(self, name: str, commit: str) -> Desired:
-        options = replace(self.options, revision=commit, worktree=False)
+        # Nothing is deployed here: of a commit that is lost nobody can tell which one is older.
+        older = self.options.allow_older or self.lost
+        options = replace(self.options, revision=commit, worktree=False, allow_older=older)
         clients = replace(self.clients, directory=_directory(self.clients, f"{self.place}-{name}"))
         return desired.at(options, clients, self.recall)
 

@@ -108,8 +108,3 @@ class Drift:
     def left(self) -> tuple[Difference, ...]:
         """What still differs."""
         return tuple(each for each in self.differences if each not in self.corrected)
-
-    @property
-    def differs(self) -> bool:
-        """Whether there was anything to tell."""
-        return bool(self.differences or self.pending)

@@ -62,14 +62,6 @@ def markdown(value: Drift, limit: int = ISSUE, *, files: str = "", run: str = ""
     return "\n\n".join([head, *parts, *left]) + "\n"
 
 
-def resolved(value: Drift, run: str) -> str:
-    """What is said when an issue is closed."""
-    where = f" ([run]({run}))" if run else ""
-    return (
-        f"### ✓ No drift any more\n\n{code(style.revision(value.revision))} is what the cluster has{where}.\n"
-    )
-
-
 def _head(value: Drift, run: str) -> Iterator[str]:
     mark = style.MARKS["ready"] if not value.left else "⚠"
     yield f"### {mark} Drift: {code(value.entry or '.')}"

@@ -300,3 +300,37 @@ def test_a_correction_leaves_the_entry_deployed(world: Bench):
     after = world.run("get", "-o", "json", world.root).json["kustomizations"][0]
     assert [d["revision"] for d in after["deployments"]] == [d["revision"] for d in before["deployments"]]
     assert after["revision"] == before["revision"]
+
+
+def test_without_the_deployed_commit_owners_tell_what_they_can(world: Bench):
+    world.repository.commit("what the repository is known by")
+    for name in ("same", "other", "gone", "fine"):
+        world.repository.write(f"app/{name}.yaml", config_map(world, name))
+    world.repository.write("clusters/test/app.yaml", kustomization(world, "app", "app"))
+    world.repository.commit()
+    world.reconcile()
+    world.reconcile()  # so that all of it is proven
+    for name in ("other", "gone", "fine"):
+        world.repository.write(f"app/{name}.yaml", config_map(world, name, key="new"))
+    world.repository.git("add", "--all")
+    world.repository.git("commit", "--quiet", "--amend", "--message", "rewritten")
+    world.repository.git("reflog", "expire", "--expire=now", "--all")
+    world.repository.git("gc", "--quiet", "--prune=now")
+    edit(world, "configmaps", "same", {"data": {"key": "by hand"}}, "somebody")
+    edit(world, "configmaps", "other", {"data": {"key": "by hand"}}, "kubectl-edit")
+    world.api.request("DELETE", where(world, "configmaps", "gone"))
+
+    found = drift(world, "--policy", "correct", code=7)
+
+    told = objects(found)
+    assert {name: each["kind"] for name, each in told.items()} == {
+        "ConfigMap/same": "changed",
+        "ConfigMap/other": "changed",
+        "ConfigMap/gone": "deleted",
+    }
+    assert blamed(told["ConfigMap/same"]) == {"data.key": "somebody"}
+    assert told["ConfigMap/other"]["fields"] == []
+    assert told["ConfigMap/other"]["writer"]["manager"] == "kubectl-edit"
+    assert [each["name"] for each in found.json["pending"]] == ["app"]
+    assert "the history at hand does not tell" in found.json["notCorrected"]
+    assert live(world, "configmaps", "same")["data"] == {"key": "by hand"}
