@@ -229,6 +229,11 @@ def drift(chosen: Options, asked: Watch, output: str, *, differences: bool) -> t
     """What is not as it was deployed, and the exit code."""
     from runner.report import issue
 
+    if chosen.worktree:
+        raise UsageError(
+            "--worktree: drift is told from what was deployed, which is a commit",
+            hint="`kustodian plan --worktree` shows what these files would change.",
+        )
     with clients(chosen, sys.stderr, with_cluster=True) as world:
         told = correction.run(chosen, world, asked)
     code = drift_code(told, differences=differences)

@@ -227,7 +227,11 @@ def test_what_was_never_deployed_has_not_drifted(world: Bench):
 
 @pytest.mark.parametrize(
     ("flags", "told"),
-    [(["--policy", "mend"], "--policy: 'mend' is not report,"), (["--heal", "x"], "heal: 'x' is none of")],
+    [
+        (["--worktree"], "--worktree: drift is told"),
+        (["--policy", "mend"], "--policy: 'mend' is not report,"),
+        (["--heal", "x"], "heal: 'x' is none of"),
+    ],
 )
 def test_what_is_wrong_is_said(world: Bench, flags: list[str], told: str):
     result = world.run("drift", *flags)
