@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from runner import cleaning
+from runner import cleaning, colliding
 from runner.errors import ClusterError, Refused
 from runner.model import Manifest, ResourceRef
 from runner.ports import Cluster
@@ -114,7 +114,7 @@ def _send(order: Order, cluster: Cluster) -> Sent:
     ref = ResourceRef.of(order.manifest)
     try:
         if order.cleans is not None:
-            _clean(ref, order.cleans, cluster)
+            _clean(ref, order, cluster)
         applied = cluster.apply(order.manifest)
     except ClusterError as exc:
         return Sent(ref, error=exc.message, hint=exc.hint)
@@ -128,14 +128,15 @@ def _send(order: Order, cluster: Cluster) -> Sent:
     )
 
 
-def _clean(ref: ResourceRef, live: Manifest, cluster: Cluster) -> None:
+def _clean(ref: ResourceRef, order: Order, cluster: Cluster) -> None:
     """Take out what other managers left, of just the version that was looked at; of a newer one, anew."""
-    found: Manifest | None = live
+    found = order.cleans
     for left in reversed(range(_CLEANINGS)):
-        if found is None or not cleaning.needed(found):
+        collides = found is not None and colliding.found(order.manifest, found)
+        if found is None or not (collides or cleaning.needed(found)):
             return
         try:
-            cluster.patch(ref, cleaning.patch(found))
+            cluster.patch(ref, colliding.patch(order.manifest, found) if collides else cleaning.patch(found))
         except Refused as exc:
             now = cluster.get(ref)
             moved = now is None or now["metadata"]["resourceVersion"] != found["metadata"]["resourceVersion"]

@@ -330,6 +330,44 @@ def plan(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
     return code
 
 
+@commands.command(short_help="Show what is not as it was deployed, and who changed it.")
+@click.argument("names", nargs=-1, metavar="[NAMESPACE/NAME]...")
+@_common
+@_cluster
+@click.option("--all", is_flag=True, help="Try every object, proven or not; extra ones of every kind.")
+@_output("text", "json", "markdown")
+@click.option(
+    "--policy",
+    default="report",
+    show_default=True,
+    metavar="POLICY",
+    help="report, correct, correct-after=DURATION or ignore; where no annotation kustodian.io/drift says it.",
+)
+@click.option(
+    "--heal",
+    default="drift",
+    show_default=True,
+    metavar="LIST",
+    help="What is mended: drift (as the policies say), failed, pending; with commas between.",
+)
+@click.option("--due", is_flag=True, help="Only Kustomizations whose interval is over since the last look.")
+@click.option("--exit-code", is_flag=True, help="Exit with 5 when there is drift left.")
+@click.option("--prune-limit", default="10,20%", show_default=True, help="More deletions are held back.")
+@click.option("--install-flux", is_flag=True, help="Flux's own installation counts, but for its reconciler.")
+@click.option("--max-parallel", type=click.IntRange(1, 1000), default=16, show_default=True, help="At once.")
+@click.option("--lock-timeout", default="10m", show_default=True, help="How long to wait for another run.")
+@click.option("--lease-duration", default="30s", hidden=True)
+def drift(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
+    """Show what is not as it was last deployed, who changed it and when; correct it if told to."""
+    from runner import commands as do
+
+    output, differences = given.pop("output"), given.pop("exit_code")
+    watch = do.watch(given.pop("policy"), given.pop("heal"), due=given.pop("due"))
+    result, code = do.drift(do.options(**given, **_keys()), watch, output, differences=differences)
+    _print(result)
+    return code
+
+
 @commands.command(short_help="Show the version, and which Flux renders.")
 def version() -> int:
     """Show the version, and Flux's, whose library renders."""

@@ -10,14 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runner import desired, discover, pipeline, redact, release, rollback
+from runner import correction, desired, discover, pipeline, policy, redact, release, rollback
 from runner.assembly import clients
+from runner.correction import Watch
+from runner.drift import Drift
 from runner.durations import seconds
 from runner.errors import ExitCode, UsageError
 from runner.fleet import Fleet, Provenance, Unit
 from runner.handover import Origin
 from runner.model import ResourceRef, Run
 from runner.options import ROOT, Dependents, Options, Precedence, PruneLimit, PruneOrder
+from runner.policy import Heal
 from runner.render.explain import provenance
 from runner.report import handover, json, text
 from runner.report.views import BuildView, Scope
@@ -151,6 +154,56 @@ def rolled_back(chosen: Options, to: str, *, live: bool) -> Run:
         commit = world.repository.ensure(target.commit)
         back = replace(chosen, revision=commit, allow_older=True, rollback=target.replaced)
         return pipeline.reconcile(back, world)
+
+
+def watch(given: str, heal: str, *, due: bool) -> Watch:
+    """What a look at drift may do. Raises UsageError."""
+    try:
+        default = policy.parse(given)
+    except ValueError as exc:
+        raise UsageError(f"--policy: {exc}") from exc
+    return Watch(default, parse_heal(heal), due)
+
+
+def parse_heal(given: str) -> frozenset[Heal]:
+    """`drift,failed`; `none` is nothing. Raises UsageError."""
+    parts = {part for raw in given.split(",") if (part := raw.strip())} - {"none"}
+    if unknown := sorted(parts - set(Heal)):
+        raise UsageError(f"heal: {unknown[0]!r} is none of {', '.join(Heal)}", hint="none mends nothing.")
+    return frozenset(map(Heal, parts))
+
+
+def drift(chosen: Options, asked: Watch, output: str, *, differences: bool) -> tuple[str, int]:
+    """What is not as it was deployed, and the exit code."""
+    from runner.report import issue
+
+    if chosen.worktree:
+        raise UsageError(
+            "--worktree: drift is told from what was deployed, which is a commit",
+            hint="`kustodian plan --worktree` shows what these files would change.",
+        )
+    with clients(chosen, sys.stderr, with_cluster=True) as world:
+        told = correction.run(chosen, world, asked)
+    code = drift_code(told, differences=differences)
+    match output:
+        case "json":
+            return json.drift(told, code), code
+        case "markdown":
+            return issue.markdown(told), code
+        case _:
+            run = f"\n{text.reconcile(told.run)}" if told.run is not None else ""
+            return text.drift(told) + run, code
+
+
+def drift_code(told: Drift, *, differences: bool = False) -> int:
+    """What the process says about drift: a correction counts like a deploy."""
+    if told.run is not None and (code := exit_code(told.run)):
+        return code
+    if told.not_run:
+        return ExitCode.LOCKED
+    if told.unknown:
+        return ExitCode.FAILED
+    return ExitCode.DIFFERENCES if differences and told.left else ExitCode.DONE
 
 
 def adopted(chosen: Options, origins: Sequence[str], output: str, *, write: bool) -> tuple[str, int]:

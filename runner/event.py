@@ -1,4 +1,4 @@
-"""What a GitHub event asks for: to deploy, to preview, or nothing at all."""
+"""What a GitHub event asks for: to deploy, to preview, to look for drift, or nothing at all."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ _HEADS = "refs/heads/"
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
+_WATCHES = ("schedule", "workflow_dispatch", "repository_dispatch", "push")
 WITH_PAYLOAD = frozenset({"push", "pull_request", "merge_group", "workflow_dispatch", "workflow_run"})
 
 
@@ -23,6 +24,7 @@ class Mode(enum.Enum):
     DEPLOY = enum.auto()
     PREVIEW = enum.auto()  # a dry run, whatever the input says
     COMMENT = enum.auto()  # on the pull request of another run, with the report that it left
+    DRIFT = enum.auto()
     NOTHING = enum.auto()
 
 
@@ -42,10 +44,14 @@ def payload(document: object, origin: str) -> Mapping[str, Any]:
     return document
 
 
-def decide(event: str, payload: Mapping[str, Any], *, dry_run: bool) -> tuple[Mode, str]:
-    """What to do on an event, and what to say about it. Raises UsageError."""
+def decide(event: str, payload: Mapping[str, Any], *, dry_run: bool, drift: bool = False) -> tuple[Mode, str]:
+    """What to do on an event, and what to say about it; with `drift` that is asked for. Raises UsageError."""
     wanted = Mode.PREVIEW if dry_run else Mode.DEPLOY
+    if drift:
+        return _watch(event)
     match event:
+        case "schedule" if not dry_run:
+            return Mode.DRIFT, ""
         case "push" if payload.get("deleted"):
             return Mode.NOTHING, f"{payload.get('ref', 'a ref')} was deleted: nothing is deployed or pruned"
         case "push" | "workflow_dispatch":
@@ -69,6 +75,15 @@ def decide(event: str, payload: Mapping[str, Any], *, dry_run: bool) -> tuple[Mo
                 f"event {event} does not deploy" if event else "GITHUB_EVENT_NAME is not set",
                 hint="push and workflow_dispatch do; with `dry-run: true` any event shows what would happen.",
             )
+
+
+def _watch(event: str) -> tuple[Mode, str]:
+    if event not in _WATCHES:
+        raise UsageError(
+            f"mode: drift, on event {event}: drift is looked for on {', '.join(_WATCHES)}",
+            hint="what a pull request changes is shown by mode: auto.",
+        )
+    return Mode.DRIFT, ""
 
 
 def sides(event: str, payload: Mapping[str, Any], head_parents: Sequence[str], head: str) -> Sides:

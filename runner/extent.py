@@ -38,5 +38,11 @@ def same(session: Session, unit: Unit) -> bool:
         return False
     if record.manifest.get("spec") != (unit.shown or unit.kustomization.manifest).get("spec"):
         return False
+    return renders_as_recorded(session, unit)
+
+
+def renders_as_recorded(session: Session, unit: Unit) -> bool:
+    """Whether it renders what the last run rendered, however that ended."""
+    record = session.records[unit.id]
     digest, shown = digests(session.key, unit)
     return digest == record.digest if digest else shown == record.shown_digest

@@ -70,7 +70,8 @@ def run(session: Session, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
     _settle_moves(session)
     _tell_blocked(session, late.values())
     ended = (*late.values(), *taken)
-    done = all(o.ok for o in ended) and not session.options.names and not session.options.namespace
+    whole = not session.options.names and not session.options.namespace
+    done = all(o.ok for o in ended) and (whole or session.was_deployed)
     if done or session.wrote:
         session.deployed(done=done)
     return ended

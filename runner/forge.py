@@ -42,6 +42,18 @@ class Comment:
     url: str
 
 
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """What an issue is to say, and whether it is to be open."""
+
+    key: str  # what ours is found by
+    title: str
+    body: str
+    digest: str  # what the body is about: an issue is edited when this is another
+    open: bool
+    labels: tuple[str, ...] = ()  # of a new one; later they are people's
+
+
 class Conclusion(StrEnum):
     """How a check ended, in GitHub's words."""
 

@@ -41,8 +41,9 @@ class Happening:
 
 
 def of(outcome: Outcome, before: State | None, failure: Reason = Reason.APPLY) -> Iterator[Happening]:
-    """What is told of one Kustomization; `before` is its outcome on record when the run began,
-    `failure` what it failed in, if it did.
+    """What is told of one Kustomization.
+
+    `before` is its outcome on record when the run began, `failure` what it failed in, if it did.
     """
     written = [c for c in outcome.changes if c.action in _TOLD]
     deleted = [c for c in outcome.changes if c.action is Action.DELETED]

@@ -19,7 +19,7 @@ def fields(live: Manifest | None, merged: Manifest | None) -> tuple[FieldChange,
     """The fields that an apply changes, without what the server writes itself; of Secrets keys and sizes."""
     if live is None or merged is None:
         return ()
-    before, after = _settled(live), _settled(merged)
+    before, after = settled(live), settled(merged)
     if redact.is_secret(before):
         return diff.secret_fields(before, after)
     return diff.fields(before, after)
@@ -40,6 +40,7 @@ def digest(action: Action, live: Manifest | None, merged: Manifest | None) -> st
     return f"sha256:{hashlib.sha256(told).hexdigest()}"
 
 
-def _settled(manifest: Manifest) -> Manifest:
+def settled(manifest: Manifest) -> Manifest:
+    """The object without what the server writes itself."""
     meta = {key: value for key, value in manifest["metadata"].items() if key not in _VOLATILE}
     return {**{key: value for key, value in manifest.items() if key != "status"}, "metadata": meta}

@@ -34,7 +34,7 @@ def told(session: Session, base: Fleet | None, between: Comparison, foreseen: Fo
         between,
         server=session.world.cluster.server,
         changes=tuple(changes),
-        pending=tuple(_pending(session, base)),
+        pending=tuple(pending(session, base)),
         held=tuple(held),
         homes=discover.homes((each.kustomization for each in held), session.units),
         warnings=tuple(dict.fromkeys([*between.warnings, *_warned(session, foreseen)])),
@@ -64,9 +64,7 @@ def _one(
     if assessed is None or assessed.live is None or assessed.merged is None:
         known = mine or ObjectChange(id_, change.ref, change.action, after=_shown(session, id_, change.ref))
         return replace(known, action=change.action, reason=change.reason)
-    everything = _masked(
-        impact.fields(assessed.live, assessed.merged), _secret_paths(session, id_, change.ref)
-    )
+    everything = masked(impact.fields(assessed.live, assessed.merged), secret_paths(session, id_, change.ref))
     before = {each.path: each for each in mine.fields} if mine else {}
     own = tuple(each for each in everything if _touches(each.path, before))
     known = mine or ObjectChange(id_, change.ref, change.action, after=_shown(session, id_, change.ref))
@@ -108,7 +106,7 @@ def _wanted(session: Session, id_: str, ref: ResourceRef) -> tuple[Manifest, Man
     return next(((real, view) for real, view in pairs if ResourceRef.of(real) == ref), None)
 
 
-def _secret_paths(session: Session, id_: str, ref: ResourceRef) -> tuple[str, ...]:
+def secret_paths(session: Session, id_: str, ref: ResourceRef) -> tuple[str, ...]:
     """Fields that secret values were substituted into: there the cluster may still have an older secret."""
     found = _wanted(session, id_, ref)
     if found is None or found[0] == found[1] or redact.is_secret(found[0]):
@@ -116,7 +114,7 @@ def _secret_paths(session: Session, id_: str, ref: ResourceRef) -> tuple[str, ..
     return tuple(each.path for each in diff.fields(*found))
 
 
-def _masked(changes: Iterable[FieldChange], secret: Iterable[str]) -> tuple[FieldChange, ...]:
+def masked(changes: Iterable[FieldChange], secret: Iterable[str]) -> tuple[FieldChange, ...]:
     def mask(value: Any) -> Any:  # noqa: ANN401 -- JSON
         return None if value is None else "‹hidden›"
 
@@ -128,7 +126,7 @@ def _masked(changes: Iterable[FieldChange], secret: Iterable[str]) -> tuple[Fiel
     )
 
 
-def _pending(session: Session, base: Fleet | None) -> Iterator[Pending]:
+def pending(session: Session, base: Fleet | None) -> Iterator[Pending]:
     """Kustomizations whose record says something else than that the base is deployed and ready."""
     for unit in base or ():
         record = session.records.get(unit.id)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from runner.forge import Ancestry, Check, Comment, Pull, Told
+from runner.forge import Ancestry, Check, Comment, Issue, Pull, Told
 from runner.model import Artifact, Manifest, ResourceRef
 from runner.registries import Layer, OciAccess
 from runner.rendered import ArtifactListing, BuildRequest, Built, Opened, ParsedFile, Sealed
@@ -375,6 +375,9 @@ class Forge(Protocol):
 
     def status(self, check: Check) -> Told:
         """The same as a commit status: for tokens that cannot create check runs."""
+
+    def issue(self, issue: Issue) -> Told:
+        """Make our one issue with this key say this, open or closed; none is opened to be closed."""
 
     def cancel(self) -> None:
         """Never wait again: the run is being interrupted."""

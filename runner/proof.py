@@ -58,7 +58,12 @@ def make(manifest: Manifest, live: Manifest, rules: str, key: bytes = b"") -> Pr
     if not rules or own is None or meta.get("deletionTimestamp") or cleaning.needed(live):
         return None
     held = [own, [_chosen(manifest["metadata"], meta, part) for part in _PARTS], rules]
-    return Proof(_digest(manifest, key), _digest(held, b""), _moment(manifest, meta))
+    return Proof(wanted(manifest, key), _digest(held, b""), _moment(manifest, meta))
+
+
+def wanted(manifest: Manifest, key: bytes = b"") -> str:
+    """What a proof says of the object as it is sent."""
+    return _digest(manifest, key)
 
 
 def keeps(live: Manifest, merged: Manifest) -> bool:

@@ -34,6 +34,14 @@ class Proofs:
             return False
         return known.uid == live["metadata"].get("uid") and known.proof == self.make(manifest, live)
 
+    def deployed(self, manifest: Manifest) -> bool:
+        """Whether it is on record that just this was applied."""
+        ref = ResourceRef.of(manifest)
+        known, key = self.recorded.get(ref), self.session.key if ref in self.secret else b""
+        if known is None or known.proof is None or (ref in self.secret and not key):
+            return False
+        return known.proof.wanted == proof.wanted(manifest, key)
+
     def make(self, manifest: Manifest, live: Manifest) -> Proof | None:
         """A proof for the next run, from what the server said now."""
         ref = ResourceRef.of(manifest)

@@ -116,6 +116,13 @@ class Session:
         return (self._writer or self.store).records
 
     @property
+    def was_deployed(self) -> bool:
+        """Whether this very commit was deployed as a whole before this run."""
+        root = self.store.records.get(self.fleet.root)
+        known = root.deployment if root is not None else None
+        return known is not None and known.done and known.commit == self.commit
+
+    @property
     def stored(self) -> Mapping[str, Record]:
         """The records as the cluster has them, without what was taken over from Flux since."""
         return (self._writer or self.store).stored
@@ -353,7 +360,10 @@ class Session:
         now = round(self.world.clock.now(), 3)
         started = known.started_at if known is not None and same else now
         ended = now if done else None
-        made = Deployment(self.revision, self.commit, done, started, ended, self.options.rollback, sources)
+        undone = self.options.rollback
+        if known is not None and known.commit == self.commit:
+            undone = undone or known.replaced
+        made = Deployment(self.revision, self.commit, done, started, ended, undone, sources)
         deployed = root.deployed
         if done:
             deployed = (made, *(d for d in deployed if d.commit != self.commit))[: state.HISTORY]

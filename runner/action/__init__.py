@@ -84,13 +84,14 @@ def _do(reporter: Reporter, progress: TextIO) -> Ending:
     inputs.one_of("comment", WHEN)
     payload = _payload(inputs.environment) if name in event.WITH_PAYLOAD else {}
     asked = inputs.one_of("mode", MODES)
-    mode, note = event.decide(name, payload, dry_run=inputs.flag("dry-run") or asked == "diff")
+    dry_run = inputs.flag("dry-run") or asked == "diff"
+    mode, note = event.decide(name, payload, dry_run=dry_run, drift=asked == "drift")
     if (asked == "comment") is not (mode is Mode.COMMENT):
         raise UsageError(
             f"mode: {asked}, on event {name}: comments for other runs are written on workflow_run",
             hint="mode: comment on event workflow_run, and nowhere else.",
         )
-    if asked == "reconcile" and mode is Mode.PREVIEW:
+    if asked == "reconcile" and mode in {Mode.PREVIEW, Mode.DRIFT}:
         raise UsageError(
             f"mode: reconcile, on event {name}: nothing is deployed there", hint="use mode: auto, or diff."
         )
@@ -103,6 +104,8 @@ def _do(reporter: Reporter, progress: TextIO) -> Ending:
             return modes.deploy(inputs, payload, reporter, progress)
         case Mode.COMMENT:
             return modes.comment(inputs, payload, reporter)
+        case Mode.DRIFT:
+            return modes.drift(inputs, reporter, progress)
         case Mode.PREVIEW:
             return modes.preview(inputs, name, payload, reporter, progress)
 
@@ -112,6 +115,7 @@ def _reporter(inputs: Inputs) -> Iterator[Reporter]:
     """With GitHub behind it, when there is a token to speak with, and anything to say."""
     token, repository = inputs.text("token"), inputs.environment.get("GITHUB_REPOSITORY", "")
     said = inputs.text("comment") != "never" or {inputs.text("checks"), inputs.text("statuses")} != {"none"}
+    said = said or (inputs.text("issue") != "false" and _is_watch(inputs))
     if not (token and repository and said):
         yield Reporter(None, inputs)
         return
@@ -124,6 +128,10 @@ def _reporter(inputs: Inputs) -> Iterator[Reporter]:
         yield Reporter(forge, inputs)
     finally:
         forge.close()
+
+
+def _is_watch(inputs: Inputs) -> bool:
+    return inputs.text("mode") == "drift" or inputs.environment.get("GITHUB_EVENT_NAME") == "schedule"
 
 
 def _payload(environment: Mapping[str, str]) -> Mapping[str, Any]:

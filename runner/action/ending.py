@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from runner.changes import Comparison
+from runner.drift import Drift
 from runner.errors import ExitCode
 from runner.forge import Annotation, Level
 from runner.intent import Intent
@@ -20,10 +21,13 @@ OUTPUTS = (
     "applied",
     "pruned",
     "failed",
+    "drifted",
+    "corrected",
     "revision",
     "plan-path",
     "report-path",
     "comment-url",
+    "issue-url",
 )
 
 _APPLIED = (Action.CREATED, Action.CONFIGURED, Action.MOVED)
@@ -38,6 +42,7 @@ class Ending:
     code: int
     run: Run | None = None
     comparison: Comparison | None = None
+    drift: Drift | None = None
     plan: Intent | None = None
     error: str = ""
     hint: str = ""
@@ -48,13 +53,14 @@ class Ending:
     plan_path: str = ""
     report_path: str = ""
     comment_url: str = ""
+    issue_url: str = ""
 
 
 def outputs(ending: Ending) -> dict[str, str]:
     """Small and on one line each; a preview's say what would happen."""
     actions: Counter[Action] = Counter()
     affected, failed, revision = 0, 0, ""
-    if run := ending.run:
+    if (run := ending.run) or (run := ending.drift.run if ending.drift else None):
         actions.update(change.action for outcome in run.outcomes for change in outcome.changes)
         affected = sum(outcome.changed for outcome in run.outcomes)
         failed = sum(not outcome.ok for outcome in run.outcomes)
@@ -64,16 +70,21 @@ def outputs(ending: Ending) -> dict[str, str]:
         affected = len(told.affected)
         failed = len({fault.kustomization for fault in told.faults if fault.side != "base"})
         revision = told.head
+    if ending.drift:
+        revision = ending.drift.revision
     values = (
         str(any(action.writes for action in actions)).lower(),
         str(affected),
         str(sum(actions[action] for action in _APPLIED)),
         str(actions[Action.DELETED]),
         str(failed),
+        str(len(ending.drift.left) if ending.drift else 0),
+        str(len(ending.drift.corrected) if ending.drift else 0),
         clean.line(revision),
         ending.plan_path,
         ending.report_path,
         clean.line(ending.comment_url),
+        clean.line(ending.issue_url),
     )
     return dict(zip(OUTPUTS, values, strict=True))
 
@@ -84,6 +95,10 @@ def log(ending: Ending) -> Iterator[str]:
         yield from quoted(text.reconcile(ending.run).splitlines())
     if ending.comparison:
         yield from quoted(text.comparison(ending.comparison).splitlines())
+    if ending.drift:
+        yield from quoted(text.drift(ending.drift).splitlines())
+        if ending.drift.run:
+            yield from quoted(text.reconcile(ending.drift.run).splitlines())
     yield from (annotated(each) for each in ending.annotations[:_MOST_ANNOTATIONS])
     yield from (f"::warning::{escaped(clean.line(each, summary.MESSAGE))}" for each in ending.warnings)
     if told := verdict(ending):
@@ -100,7 +115,21 @@ def verdict(ending: Ending) -> str:
         return ending.error
     if ending.run:
         return summary.verdict(ending.run, ending.code)
+    if ending.drift and not ending.findings:
+        return _not_mended(ending.drift, ending.code)
     return f"fail-on: {', '.join(ending.findings)}" if ending.findings else f"exit code {ending.code}"
+
+
+def _not_mended(told: Drift, code: int) -> str:
+    if told.run and told.run.failed:
+        return summary.verdict(told.run, code)
+    if told.not_run:
+        return f"nothing was corrected: {told.not_run}"
+    if told.unknown:
+        first, more = told.unknown[0], len(told.unknown) - 1
+        rest = f" (and {more:,} more)" if more else ""
+        return f"{first.kustomization}: {first.ref or 'all of it'} cannot be compared: {first.reason}{rest}"
+    return summary.verdict(told.run, code) if told.run else f"exit code {code}"
 
 
 def quoted(lines: Iterable[str]) -> Iterator[str]:
@@ -138,6 +167,7 @@ def failed_findings(told: Comparison, wanted: Iterable[str]) -> tuple[str, ...]:
         "caution": bool(severities & {"caution", "blocker"}),
         "deletion": any(change.action is Action.DELETED for change in told.changes),
         "change": told.differs,
+        "drift": any(change.drift for change in told.changes),
     }
     return tuple(name for name in met if met[name] and name in wanted)
 

@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner import policy
 from runner.commands import parse_prune_limit
+from runner.correction import Watch
 from runner.durations import seconds
 from runner.errors import UsageError
 from runner.options import ROOT, Dependents, Options, Precedence, PruneLimit, PruneOrder
+from runner.policy import Heal
 
 INPUTS: Mapping[str, str] = {
     "entry": "",
@@ -32,6 +35,10 @@ INPUTS: Mapping[str, str] = {
     "statuses": "none",
     "annotations": "true",
     "fail-on": "error",
+    "policy": "report",
+    "heal": "drift",
+    "due": "false",
+    "issue": "true",
     "values": "",
     "read-secrets": "false",
     "allow-private-network": "false",
@@ -57,8 +64,8 @@ INPUTS: Mapping[str, str] = {
 }
 """Every input with its default, as action.yml has them; the token's is the job's own."""
 
-MODES = ("auto", "reconcile", "diff", "comment")
-FINDINGS = ("error", "blocker", "caution", "deletion", "change")
+MODES = ("auto", "reconcile", "diff", "drift", "comment")
+FINDINGS = ("error", "blocker", "caution", "deletion", "change", "drift")
 WHEN = ("changes", "always", "never")
 SCOPES = ("none", "cluster", "kustomizations")
 
@@ -189,6 +196,16 @@ class Inputs:
         """Whether anything says how to reach a cluster."""
         given = any(self.text(name) for name in ("kubeconfig", "server"))
         return given or bool(self.environment.keys() & {"KUBECONFIG", "KUBERNETES_SERVICE_HOST"})
+
+
+def watch(inputs: Inputs) -> Watch:
+    """What a look at drift may do. Raises UsageError."""
+    try:
+        default = policy.parse(inputs.text("policy"))
+    except ValueError as exc:
+        raise wrong("policy", str(exc)) from exc
+    heal = inputs.some_of("heal", tuple(Heal))
+    return Watch(default, frozenset(map(Heal, heal)), inputs.flag("due"), correct=not inputs.flag("dry-run"))
 
 
 def wrong(name: str, problem: str, *, hint: str = "") -> UsageError:

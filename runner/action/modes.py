@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TextIO
 
-from runner import event, pipeline, review
+from runner import correction, event, pipeline, review
 from runner.action import ending, telling
 from runner.action.ending import Ending
 from runner.action.inputs import FINDINGS, Inputs, options, wrong
+from runner.action.inputs import watch as watching
 from runner.action.kubeconfig import kubeconfig, secrets
 from runner.action.telling import Reporter
 from runner.assembly import clients
-from runner.commands import exit_code
+from runner.commands import drift_code, exit_code
 from runner.desired import Clients
 from runner.errors import ExitCode, NotThisBranch
 from runner.report import clean, reading
@@ -44,6 +45,21 @@ def deploy(inputs: Inputs, payload: Mapping[str, Any], reporter: Reporter, progr
                 progress.write(f"{clean.line(exc.message)}\n")
                 return Ending(int(ExitCode.DONE), note=exc.message, hint=exc.hint)
     return Ending(int(exit_code(result)), result)
+
+
+def drift(inputs: Inputs, reporter: Reporter, progress: TextIO) -> Ending:
+    """Look for drift, correct it where a policy says so, and keep the cluster's issue."""
+    wanted, watch = inputs.some_of("fail-on", FINDINGS), watching(inputs)
+    with kubeconfig(inputs) as path:
+        _mask(inputs, path, progress)
+        chosen = options(inputs, kubeconfig=path, dry_run=False)
+        with clients(chosen, progress, with_cluster=True, live=False) as world:
+            reporter.begin(world.repository.resolve(chosen.revision))
+            told = correction.run(chosen, world, watch)
+    ended = Ending(int(drift_code(told)), drift=told)
+    if not ended.code and told.left and "drift" in wanted:
+        ended = replace(ended, code=int(ExitCode.DIFFERENCES), findings=("drift",))
+    return reporter.reported(ended, whole=not chosen.names)
 
 
 def preview(

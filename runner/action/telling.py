@@ -10,13 +10,16 @@ from pathlib import Path
 from runner.action.ending import Ending, outputs, verdict
 from runner.action.inputs import Inputs
 from runner.changes import Comparison, Severity
-from runner.forge import Annotation, Check, Conclusion, Level, Telling
+from runner.drift import Drift
+from runner.forge import Annotation, Check, Conclusion, Issue, Level, Telling
 from runner.model import Outcome, Run, State
 from runner.options import ROOT
 from runner.ports import Forge
-from runner.report import clean, comment, json, style, summary
+from runner.report import clean, comment, issue, json, style, summary
 from runner.report.markdown import code
+from runner.report.text.drift import headline
 
+DRIFT_LABEL = "kustodian-drift"
 MOST_CHECKS = 6
 """Checks and statuses of Kustomizations, failures first; each costs a request, and a run sends few."""
 
@@ -80,6 +83,23 @@ class Teller:
             return ""
         return self.forge.comment(pull, self.key, body, head=self.head).url
 
+    def drifted(self, told: Drift) -> str:
+        """Keep the cluster's issue: open as long as anything differs; where it is."""
+        if not told.left and told.unknown:
+            return ""  # it is not known to be clean
+        environment = self.inputs.environment
+        body = issue.markdown(told, files=_files(environment, told.revision), run=run_url(environment))
+        return self.forge.issue(
+            Issue(
+                f"kustodian-drift:{self.scope}",
+                issue.title(told, self.scope),
+                body,
+                issue.digest(told),
+                open=bool(told.left),
+                labels=(DRIFT_LABEL,),
+            )
+        ).url
+
     def deployed(self, run: Run, status: int, url: str) -> None:
         """Add to the comments of the pull requests that this commit comes from what became of them."""
         if self.inputs.text("comment") == "never":
@@ -132,6 +152,12 @@ class Reporter:
         body = markdown(ending, comment.COMMENT, more)
         return replace(ending, comment_url=self.teller.comment(pull, body, differs=differs))
 
+    def reported(self, ending: Ending, *, whole: bool) -> Ending:
+        """A look at drift with its issue; what was found in a part does not say that the rest is clean."""
+        if self.teller is None or ending.drift is None or not whole or not self.inputs.flag("issue"):
+            return ending
+        return replace(ending, issue_url=self.teller.drifted(ending.drift))
+
     def end(self, ending: Ending) -> None:
         """Tell how it ended, however it did: a check that was begun must not go on for ever."""
         if self.teller is None or self.quiet:
@@ -149,6 +175,9 @@ def markdown(ending: Ending, limit: int, more: str = "") -> str:
     """What a page of GitHub's shows of it, in at most so many bytes."""
     if ending.run:
         return summary.reconcile(ending.run, limit)
+    if ending.drift:
+        told = issue.markdown(ending.drift, limit, run=more)
+        return told + (summary.reconcile(ending.drift.run, limit // 2) if ending.drift.run else "")
     if ending.comparison:
         return comment.markdown(ending.comparison, limit, more=more).text
     return summary.message(ending.error or ending.note, ending.hint, failed=bool(ending.code))
@@ -160,6 +189,13 @@ def run_url(environment: Mapping[str, str]) -> str:
         environment.get(name, "") for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
     )
     return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else ""
+
+
+def _files(environment: Mapping[str, str], revision: str) -> str:
+    """Where the files of a revision are to be seen."""
+    server, repository = (environment.get(name, "") for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY"))
+    commit = revision.rpartition(":")[2]
+    return f"{server}/{repository}/blob/{commit}" if server and repository and commit else ""
 
 
 def marks(told: Comparison) -> Iterator[Annotation]:
@@ -214,6 +250,8 @@ def _own(directory: Path, temporary: Path) -> None:
 def _title(ending: Ending) -> str:
     if told := verdict(ending):
         return clean.line(told, 200)
+    if ending.drift:
+        return headline(ending.drift)
     if ending.comparison:
         counts = outputs(ending)
         if not ending.comparison.differs:
@@ -231,6 +269,8 @@ def _conclusion(ending: Ending) -> Conclusion:
         return Conclusion.ACTION_REQUIRED
     if ending.code:
         return Conclusion.FAILURE
+    if ending.drift and ending.drift.left:
+        return Conclusion.NEUTRAL
     worst = {signal.severity for signal in ending.comparison.signals} if ending.comparison else set()
     return Conclusion.NEUTRAL if worst & {Severity.CAUTION, Severity.BLOCKER} else Conclusion.SUCCESS
 

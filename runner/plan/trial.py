@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from runner import cleaning, ignoring, recreation, undeclared
+from runner import cleaning, colliding, ignoring, recreation, undeclared
 from runner.errors import ClusterError
 from runner.model import Action, Manifest, ResourceRef
 from runner.plan.alone import BOOTSTRAP, is_bootstrap, left_alone
@@ -41,6 +41,8 @@ def compare(ref: ResourceRef, manifest: Manifest, cluster: Cluster, ground: Grou
     if isinstance(result, ClusterError):
         if ground.reduced and result.reason == "Forbidden":
             return _by_reading(ref, manifest, live, ground)
+        if live is not None and result.reason == "Invalid" and colliding.found(tried.payload, live):
+            return _handed_over(ref, manifest, live, tried)
         if live is None or not recreation.is_immutable(result):
             raise result
         if not (ground.force or recreation.forced(manifest, live)):
@@ -138,6 +140,21 @@ def _anew(
         warnings=tried.warnings,
         payload=tried.payload if tried.payload is not manifest else None,
         recreates=True,
+    )
+
+
+def _handed_over(ref: ResourceRef, manifest: Manifest, live: Manifest, tried: _Tried) -> Assessment:
+    """An object with an item of a list in the way of ours: what an apply makes of it is worked out here."""
+    return Assessment(
+        ref,
+        manifest,
+        Action.CONFIGURED,
+        "an item of a list has another key than in Git",
+        live=live,
+        merged=overlaid(colliding.foreseen(tried.payload, live), tried.payload),
+        warnings=tried.warnings,
+        payload=tried.payload if tried.payload is not manifest else None,
+        cleans=True,
     )
 
 

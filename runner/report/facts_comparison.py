@@ -29,7 +29,7 @@ def diff(value: Comparison, exit_code: int) -> Document:
         "errors": [error for fault in value.faults for error in _errors(fault)],
         "signals": [_signal(each) for each in value.signals],
         "images": [_image(each) for each in value.images],
-        "pending": [_pending(each) for each in value.pending],
+        "pending": [pending(each) for each in value.pending],
         "waves": [list(wave) for wave in value.waves],
         "unaffectedFiles": list(value.idle),
         "held": [facts.held(each) for each in sorted(value.held, key=lambda each: each.kustomization)],
@@ -94,7 +94,7 @@ def _image(image: ImageChange) -> Document:
     }
 
 
-def _pending(each: Pending) -> Document:
+def pending(each: Pending) -> Document:
     return {
         **facts.identity(each.kustomization),
         "state": None if each.state is None else str(each.state),

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import orjson
 
 from runner.changes import Comparison
+from runner.drift import Drift
 from runner.intent import SCHEMA, Intent, plain
 from runner.model import Leaf, Run
-from runner.report import clean, facts, facts_comparison
+from runner.report import clean, facts, facts_comparison, facts_drift
 from runner.report.views import BuildView, Scope
 
 
@@ -32,6 +33,10 @@ def get(scope: Scope, leaves: Sequence[Leaf], exit_code: int = 0) -> str:
 
 def diff(comparison: Comparison, exit_code: int = 0) -> str:
     return dump(facts_comparison.diff(comparison, exit_code))
+
+
+def drift(value: Drift, exit_code: int = 0) -> str:
+    return dump(facts_drift.drift(value, exit_code))
 
 
 def plan(comparison: Comparison, intent: Intent, exit_code: int = 0) -> str:

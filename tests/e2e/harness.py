@@ -33,6 +33,7 @@ ON_A_CLUSTER = {
     "rollback",
     "adopt",
     "release",
+    "drift",
 }
 
 
@@ -116,7 +117,17 @@ class Bench:
     def command(self, *arguments: str, kubeconfig: Path | None = None) -> list[str]:
         """A command line; those that take an entry and a root get them."""
         flags: list[str] = []
-        if arguments[0] in {"reconcile", "build", "tree", "diff", "plan", "trace", "rollback", "adopt"}:
+        if arguments[0] in {
+            "reconcile",
+            "build",
+            "tree",
+            "diff",
+            "plan",
+            "trace",
+            "rollback",
+            "adopt",
+            "drift",
+        }:
             flags += ["--repo", str(self.repository.path), "--entry", ENTRY, "--root", self.root]
         if arguments[0] in ON_A_CLUSTER or "--live" in arguments:
             flags += ["--kubeconfig", str(kubeconfig or self.kubeconfig)]

@@ -219,6 +219,10 @@ class TestInputs:
             "cache_dir",
             "working_directory",
             "report",
+            "policy",
+            "heal",
+            "due",
+            "issue",
         }
 
         offered = {name.replace("-", "_") for name in action.INPUTS} - others
@@ -312,7 +316,8 @@ class TestOutcome:
     def test_outputs_count_what_happened(self):
         assert action.outputs(Ending(1, RUN)) == {
             "changed": "true", "affected": "2", "applied": "3", "pruned": "1", "failed": "2",
-            "revision": RUN.revision, "plan-path": "", "report-path": "", "comment-url": "",
+            "drifted": "0", "corrected": "0",
+            "revision": RUN.revision, "plan-path": "", "report-path": "", "comment-url": "", "issue-url": "",
         }  # fmt: skip
 
     def test_outputs_stay_on_their_lines(self):
@@ -325,8 +330,8 @@ class TestOutcome:
         code, stdout, _, written = ended(environment | {variable: "", "INPUT_KUBECONFIG": KUBECONFIG})
 
         assert code == ExitCode.WRONG_INPUT
-        counts = dict.fromkeys(("affected", "applied", "pruned", "failed"), "0")
-        paths = dict.fromkeys(("revision", "plan-path", "report-path", "comment-url"), "")
+        counts = dict.fromkeys(("affected", "applied", "pruned", "failed", "drifted", "corrected"), "0")
+        paths = dict.fromkeys(("revision", "plan-path", "report-path", "comment-url", "issue-url"), "")
         assert written == {"changed": "false", **counts, **paths}
         assert stdout.startswith("::error::")
         assert "✗" in Path(environment["GITHUB_STEP_SUMMARY"]).read_text()

@@ -30,17 +30,28 @@ class TestDecision:
             ("workflow_run", {"action": "completed"}, False, Mode.COMMENT),
             ("merge_group", {"action": "checks_requested"}, False, Mode.PREVIEW),
             ("schedule", {"schedule": "0 * * * *"}, True, Mode.PREVIEW),
+            ("schedule", {"schedule": "0 * * * *"}, False, Mode.DRIFT),
             ("issue_comment", {}, True, Mode.PREVIEW),
         ],
     )
     def test_it_decides_what_a_run_may_do(self, name, payload, dry_run, expected):
         assert event.decide(name, payload, dry_run=dry_run)[0] is expected
 
-    @pytest.mark.parametrize("name", ["schedule", "issue_comment", "release"])
+    @pytest.mark.parametrize("name", ["issue_comment", "release"])
     def test_others_are_refused_by_name(self, name):
         with pytest.raises(UsageError, match=f"^event {name} ") as caught:
             event.decide(name, {}, dry_run=False)
         assert "dry-run: true" in caught.value.hint
+
+    @pytest.mark.parametrize("name", ["schedule", "workflow_dispatch", "repository_dispatch", "push"])
+    @pytest.mark.parametrize("dry_run", [True, False])
+    def test_drift_can_be_asked_for(self, name, dry_run):
+        assert event.decide(name, {}, dry_run=dry_run, drift=True) == (Mode.DRIFT, "")
+
+    @pytest.mark.parametrize("name", ["pull_request", "pull_request_target", "merge_group", "issues"])
+    def test_drift_is_not_looked_for_on_behalf_of_a_change(self, name):
+        with pytest.raises(UsageError, match=f"^mode: drift, on event {name}: "):
+            event.decide(name, {}, dry_run=False, drift=True)
 
     @pytest.mark.parametrize("dry_run", [True, False])
     def test_pull_request_target_is_refused_whatever_else_is_said(self, dry_run):

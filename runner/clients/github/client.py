@@ -12,8 +12,9 @@ from runner.clients.github.calls import Pause
 from runner.clients.github.checks import Checks
 from runner.clients.github.comments import Comments
 from runner.clients.github.failures import GONE, Failure
+from runner.clients.github.issues import Issues
 from runner.errors import RunnerError
-from runner.forge import ANNOTATIONS_LIMIT, Ancestry, Check, Comment, Pull, Telling, Told
+from runner.forge import ANNOTATIONS_LIMIT, Ancestry, Check, Comment, Issue, Pull, Telling, Told
 from runner.ports import Clock
 from runner.redact import scrub
 
@@ -41,6 +42,7 @@ class GitHub:
         self._api = Api(token, repository, api_url, clock=clock, pause=pause, timeout=timeout)
         self._comments = Comments(self._api)
         self._checks = Checks(self._api)
+        self._issues = Issues(self._api)
         self._warnings: dict[str, None] = {}
         self._mutex = threading.RLock()
 
@@ -106,6 +108,10 @@ class GitHub:
     def status(self, check: Check) -> Told:
         told = f"commit status {check.name} is not up to date"
         return self._try(told, lambda: self._checks.status(check), _FAILED)
+
+    def issue(self, issue: Issue) -> Told:
+        told = f"the issue {issue.title!r} is not up to date"
+        return self._try(told, lambda: self._issues.write(issue), _FAILED)
 
     def _try(self, told: str, do: Callable[[], T], otherwise: T) -> T:
         """Never raises, but to pass an interruption on: what is deployed stays so, told or not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runner.report.style import fit
 from runner.report.text.comparison import coloured, comparison
+from runner.report.text.drift import drift
 from runner.report.text.leaves import get, names, rows, tree
 from runner.report.text.problems import problems
 from runner.report.text.run import reconcile
@@ -12,6 +13,7 @@ from runner.report.text.variables import variables
 __all__ = [
     "coloured",
     "comparison",
+    "drift",
     "fit",
     "get",
     "names",

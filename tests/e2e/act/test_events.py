@@ -50,6 +50,7 @@ def test_a_push_deploys(act: Act, world: Bench):
     assert world.config_maps() == {"one"}
     assert job.seen == {
         "changed": "true", "affected": "1", "applied": "1", "pruned": "0", "failed": "0",
+        "drifted": "0", "corrected": "0", "issue-url": "",
         "revision": f"main@sha1:{first}", "plan-path": "", "report-path": "", "comment-url": "",
     }  # fmt: skip
     assert job.summary.startswith("### ✓ Reconciled: `clusters/test`")

@@ -56,6 +56,17 @@ class Comment:
 
 
 @dataclass
+class Issue:
+    number: int
+    author: str
+    title: str
+    body: str
+    labels: list[str] = field(default_factory=list)
+    state: str = "open"
+    edits: list[dict] = field(default_factory=list)
+
+
+@dataclass
 class CheckRun:
     id: int
     app: str
@@ -74,6 +85,7 @@ class Repository:
         self.commits = {}  # a commit and its parents
         self.pulls = {}
         self.comments = []
+        self.issues = []
         self.checks = []
         self.statuses = []
         self._ids = itertools.count(1000)
@@ -85,6 +97,9 @@ class Repository:
             f"GET {REPO}/issues/{{issue_number}}/comments": self._comments,
             f"POST {REPO}/issues/{{issue_number}}/comments": self._comment,
             f"PATCH {REPO}/issues/comments/{{comment_id}}": self._edit_comment,
+            f"GET {REPO}/issues": self._issues,
+            f"POST {REPO}/issues": self._open_issue,
+            f"PATCH {REPO}/issues/{{issue_number}}": self._edit_issue,
             f"GET {REPO}/commits/{{ref}}/check-runs": self._check_runs,
             f"GET {REPO}/check-runs/{{check_run_id}}": self._check_run,
             f"POST {REPO}/check-runs": self._create_check_run,
@@ -193,6 +208,51 @@ class Repository:
         user = comment.author and filled({"$ref": "#/components/schemas/simple-user"}, login=comment.author)
         url = f"https://github.invalid/{self.name}/pull/{comment.pull}#issuecomment-{comment.id}"
         return filled(schema, id=comment.id, body=comment.body, user=user, html_url=url)
+
+    # ── issues ──
+
+    def report(self, title, body, author="somebody", **values):
+        self.issues.append(Issue(next(self._ids), author, title, body, **values))
+        return self.issues[-1]
+
+    def _issues(self, _path, query, _):
+        wanted = {label for label in query.get("labels", "").split(",") if label}
+        found = [
+            each
+            for each in self.issues
+            if query.get("state", "open") in {"all", each.state}
+            and query.get("creator", each.author) == each.author
+            and wanted <= set(each.labels)
+        ]
+        if query.get("direction", "desc") == "desc":
+            found.reverse()
+        return 200, page([self._shown_issue(each) for each in found], query)
+
+    def _open_issue(self, _path, _query, body):
+        self._fits_issue(body)
+        made = self.report(body["title"], body["body"], self.viewer, labels=body.get("labels", []))
+        return 201, self._shown_issue(made)
+
+    def _edit_issue(self, path, _, body):
+        found = next((each for each in self.issues if str(each.number) == path["issue_number"]), None)
+        if found is None:
+            raise Refusal(404, "Not Found")
+        self._fits_issue(body)
+        for name in ("title", "body", "state"):
+            setattr(found, name, body.get(name, getattr(found, name)))
+        found.edits.append(body)
+        return 200, self._shown_issue(found)
+
+    def _fits_issue(self, body):
+        if len(body.get("body", "")) > COMMENT_CHARACTERS:
+            raise invalid("Issue", "body", f"body is too long (maximum is {COMMENT_CHARACTERS} characters)")
+
+    def _shown_issue(self, issue):
+        schema = answer_schema(f"POST {REPO}/issues", 201)
+        user = filled({"$ref": "#/components/schemas/simple-user"}, login=issue.author)
+        url = f"https://github.invalid/{self.name}/issues/{issue.number}"
+        values = {"title": issue.title, "body": issue.body, "state": issue.state, "labels": issue.labels}
+        return filled(schema, number=issue.number, user=user, html_url=url, **values)
 
     # ── check runs and statuses ──
 

@@ -22,12 +22,14 @@ VIEWER = re.compile(r"\s*query\s*\{\s*viewer\s*\{\s*login\s*\}\s*\}\s*")
 GRANTED = {
     "contents": "read",
     "pull-requests": "write",
+    "issues": "write",
     "checks": "write",
     "statuses": "write",
     "metadata": "read",
 }
 SCOPES = (
-    ("/issues", "pull-requests"),
+    ("/comments", "pull-requests"),
+    ("/issues", "issues"),
     ("/pulls", "pull-requests"),
     ("/check-runs", "checks"),
     ("/status", "statuses"),
