@@ -73,18 +73,30 @@ OBJECTS = (
     Documented("Service/.*", OWNED + r"f:spec\.f:ports\.k:.*\.f:targetPort", TYPED, _only_theirs),
     Documented("Deployment/.*", OWNED + r"f:spec\.f:strategy", TYPED, _only_theirs),
     Documented("StatefulSet/.*", OWNED + r"f:spec\.f:updateStrategy", TYPED, _only_theirs),
-    Documented("CronJob/.*", OWNED + r"f:spec\.f:jobTemplate(\..*)?\.f:metadata", TYPED, _only_theirs),
+    Documented("CronJob/.*", OWNED + r"f:spec\.f:jobTemplate\.(.*\.)?f:metadata", TYPED, _only_theirs),
     Documented(
-        "(Deployment|StatefulSet|CronJob)/.*",
+        "(Deployment|StatefulSet|DaemonSet|CronJob)/.*",
         OWNED + r".*\.f:containers\.k:[^.]*\.f:resources",
         TYPED,
         _only_theirs,
     ),
-    Documented("ConfigMap/.*", OWNED + "f:data", VERBATIM, _only_ours),
+    Documented("ConfigMap/.*", OWNED + "f:(data|binaryData)", VERBATIM, _only_ours),
+    Documented("RoleBinding/.*", OWNED + "f:subjects", VERBATIM, _only_ours),
     Documented(
-        "Deployment/.*",
-        OWNED + r".*\.(f:env\.k:[^.]*\.f:value|f:metadata\.f:creationTimestamp)",
+        "MutatingWebhookConfiguration/.*", OWNED + r".*\.f:clientConfig\.f:caBundle", VERBATIM, _only_ours
+    ),
+    Documented(
+        "(Deployment|DaemonSet|Pod)/.*",
+        OWNED
+        + r".*\.f:(env\.k:[^.]*\.f:value|metadata\.f:(creationTimestamp|annotations)|args"
+        + r"|livenessProbe\.f:initialDelaySeconds|ports\.k:.*\.f:hostIP|volumeMounts\.k:.*\.f:readOnly)",
         VERBATIM,
+        _only_ours,
+    ),
+    Documented(
+        "Pod/.*",
+        OWNED + r".*\.f:initContainers\.k:.*\.f:ports\.k:.*\.f:protocol",
+        "it is part of a port's key; the controller leaves it out of init containers",
         _only_ours,
     ),
 )
