@@ -9,7 +9,7 @@ PYTEST ?=
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench format cluster clean
+.PHONY: help demo test lint bench fidelity format cluster clean
 
 help:
 	@sed -n 's/^# make /  make /p' Makefile
@@ -42,6 +42,11 @@ format: $(READY)
 # make bench  paired figures, ours and a peer's in one run; BENCH="render --units 5000" for a larger fleet
 bench: $(READY) cluster
 	$(BIN)/python -m tests.bench $(BENCH)
+
+# make fidelity  side by side with the real flux and kustomize-controller, which are built when they are not there
+fidelity: $(READY) cluster
+	@$(BIN)/python -m tests.fidelity.controller
+	$(BIN)/python -m pytest -n auto --health-timeout $(PYTEST) tests/fidelity
 
 cluster: $(READY)
 	@$(BIN)/python -m tests.cluster build >/dev/null

@@ -24,6 +24,11 @@ ALLOWED_SKIPS: dict[str, str] = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
+        "--health-timeout",
+        action="store_true",
+        help="wait for a health check's time-out, half a minute at least (tests/fidelity/test_controller.py)",
+    )
+    parser.addoption(
         "--every-write",
         action="store_true",
         help="kill a run at each of its writes; by default at some of them (tests/e2e/test_killed.py)",

@@ -85,9 +85,10 @@ def _tell_blocked(session: Session, outcomes: Iterable[Outcome]) -> None:
             continue
         missing = [id_ for id_ in unit.kustomization.depends_on if id_ in outcome.waited_for]
         if missing:
-            why = session.publish(
-                unit.id, Ending(Reason.DEPENDENCY, f"dependency '{missing[0]}' is not ready")
-            )
+            first = f"dependency '{missing[0]}'"
+            asked = [line for line in outcome.error.splitlines() if line.startswith(first)]
+            told = asked[0] if asked else f"{first} is not ready"
+            why = session.publish(unit.id, Ending(Reason.DEPENDENCY, told))
             session.warnings.extend([why] if why else [])
 
 

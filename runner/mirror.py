@@ -40,6 +40,8 @@ class Reason(StrEnum):
 
 
 _TRIED = {Reason.SUCCEEDED, Reason.APPLY, Reason.HEALTH, Reason.PRUNE}  # these are in the history
+_APPLIED = {Reason.SUCCEEDED, Reason.HEALTH, Reason.PRUNE}  # from these on there is an inventory, be it empty
+_FAILED_CHECK = "health check failed"
 _DOING = {
     Reason.ARTIFACT: "Fetching manifests",
     Reason.BUILD: "Building manifests",
@@ -81,7 +83,7 @@ def status(live: Manifest, ending: Ending, now: float) -> dict[str, Any]:
             found["lastAppliedOriginRevision"] = ending.origin
     if ending.reason not in {Reason.DEPENDENCY, Reason.ARTIFACT}:
         found["lastAttemptedRevision"] = ending.revision
-    if ending.owned is not None:
+    if ending.owned is not None and (ending.owned or ending.reason in _APPLIED or "inventory" in found):
         found["inventory"] = {"entries": _entries(ending.owned)}
     if ending.reason in _TRIED:
         found["history"] = _history(found.get("history") or [], ending, now)
@@ -170,7 +172,7 @@ def _conditions(
         kept.pop("Reconciling", None)
         put("Ready", "True", reason, f"Applied revision: {ending.revision}")
     else:
-        put("Ready", "False", reason, ending.message)
+        put("Ready", "False", reason, _said(ending))
         if reason in _DOING and ending.revision:
             progress = f"{_DOING[reason]} {during}{duration(ending.timeout)}"
             put("Reconciling", "True", "ProgressingWithRetry", progress)
@@ -179,11 +181,19 @@ def _conditions(
     return sorted(kept.values(), key=_place)
 
 
+def _said(ending: Ending) -> str:
+    """What went wrong; of a health check also how long it took."""
+    why = ending.message.removeprefix(f"{_FAILED_CHECK}: ")
+    if ending.checked is None or why == ending.message:
+        return ending.message
+    return f"{_FAILED_CHECK} after {duration(ending.checked)}: {why}"
+
+
 def _health(kept: dict[str, dict[str, Any]], ending: Ending, put: Any) -> None:  # noqa: ANN401 -- a closure
     if ending.checked is None:
         kept.pop("Healthy", None)
     elif ending.reason is Reason.HEALTH:
-        put("Healthy", "False", Reason.HEALTH, ending.message.partition(": ")[2])
+        put("Healthy", "False", Reason.HEALTH, ending.message.removeprefix(f"{_FAILED_CHECK}: "))
     else:
         put("Healthy", "True", "Succeeded", f"Health check passed in {duration(ending.checked)}")
 

@@ -181,7 +181,7 @@ class Reconciliation:
             self._tell(Phase.APPLYING, f"stage {number} of {len(stages)}" if len(stages) > 1 else "")
             self._stop_if_told()
             proofs = proven.of(self.session, self.unit, recorded)
-            assessed = self._assess(stage, proofs)
+            assessed = self._assess(self._scoped_now(stage), proofs)
             todo = [a for a in assessed if a.action.writes]
             self.entries |= {a.ref: proofs.entry(a) for a in assessed if a.reason != plan.VIRTUAL}
             if todo:
@@ -191,6 +191,15 @@ class Reconciliation:
             if apply.is_waited_for(stage):
                 self._await_stage(assessed)
         self.session.alive(entry.uid for entry in self.entries.values())
+
+    def _scoped_now(self, stage: tuple[Manifest, ...]) -> tuple[Manifest, ...]:
+        """A definition of an earlier stage may have told that a kind has no namespace.
+
+        In the inventory such a namespace would be another object, which Flux, taking over, would delete.
+        """
+        scoped = plan.scoped(stage, self.session.world.cluster)
+        self.session.want(self.unit.id, scoped)
+        return scoped
 
     def _assess(self, stage: tuple[Manifest, ...], proofs: Proofs) -> list[Assessment]:
         """Dry-run a whole stage; when anything in it fails, nothing of it is applied."""

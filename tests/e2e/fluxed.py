@@ -12,6 +12,7 @@ from tests.cluster.api import MERGE
 from tests.e2e.harness import Bench
 
 FLUX = "kustomize.toolkit.fluxcd.io"
+SOURCES = "source.toolkit.fluxcd.io"
 DEFINITIONS = Path(__file__).parent / "crds"
 
 

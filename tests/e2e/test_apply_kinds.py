@@ -152,3 +152,16 @@ def test_an_object_without_changes_is_not_written_again(world: Bench):
     world.reconcile("--all")
     assert result(world) == ("unchanged", "")
     assert world.get(path(world))["metadata"]["resourceVersion"] == version
+
+
+def test_a_kind_that_the_same_commit_defines_loses_the_namespace_it_cannot_have(world: Bench):
+    """Flux, taking over, would delete what the inventory lists under a namespace that it is not in."""
+    group = f"g{uuid.uuid4().hex[:6]}.example"
+    definition = crd(group, "Gadget", "gadgets")
+    definition["spec"]["scope"] = "Cluster"
+    meta = {"name": "only", "namespace": world.namespace}
+    commit(world, definition, {"apiVersion": f"{group}/v1", "kind": "Gadget", "metadata": meta})
+    world.reconcile()
+    owned = {ref.namespace for ref in world.records()["app"].inventory if ref.kind == "Gadget"}
+    assert owned == {""}
+    assert set(world.reconcile("--all").changes("app").values()) == {"unchanged"}

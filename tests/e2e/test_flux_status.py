@@ -25,12 +25,14 @@ def flux(fresh_control_plane: Callable[..., ControlPlane], tmp_path: Path) -> Be
 
 def fleet(world: Bench) -> str:
     """One that waits, one that depends on it, one that fails, one that waits for that, one suspended."""
+    asked = {"name": "base", "readyExpr": "!dep.spec.prune"}
     world.repository.write(
         "clusters/test/all.yaml",
         kustomization(world, "base", "base", wait=True, timeout="1m30s"),
         kustomization(world, "app", "app", dependsOn=[{"name": "base"}]),
         kustomization(world, "broken", "broken", timeout="2m"),
         kustomization(world, "after", "app", dependsOn=[{"name": "broken"}], targetNamespace="elsewhere"),
+        kustomization(world, "asks", "app", dependsOn=[asked], targetNamespace="anywhere"),
         kustomization(world, "absent", "nowhere"),
         kustomization(world, "refused", "refused"),
         kustomization(world, "paused", "app", suspend=True),
@@ -57,6 +59,13 @@ TABLE = {
         "Ready": ("False", "BuildFailed", ""),
     },
     "after": {"Ready": ("False", "DependencyNotReady", "dependency '{namespace}/broken' is not ready")},
+    "asks": {
+        "Ready": (
+            "False",
+            "DependencyNotReady",
+            "dependency '{namespace}/base' is not ready according to readyExpr eval",
+        )
+    },
     "absent": {
         "Reconciling": ("True", "ProgressingWithRetry", "Fetching manifests for revision {revision} with a "),
         "Ready": ("False", "ArtifactFailed", "kustomization path not found: "),
@@ -147,7 +156,9 @@ def test_a_failed_health_check_is_told_as_flux_tells_it(flux: Bench):
     assert ready is not None
     assert (healthy["status"], healthy["reason"]) == ("False", "HealthCheckFailed")
     assert (ready["status"], ready["reason"]) == ("False", "HealthCheckFailed")
-    assert ready["message"] == f"health check failed: {healthy['message']}"
+    said, _, why = ready["message"].partition(": ")
+    assert said.startswith("health check failed after ")
+    assert why == healthy["message"]
     assert "lastAppliedRevision" not in found
     assert found["history"][0]["lastReconciledStatus"] == "HealthCheckFailed"
     assert found["inventory"]["entries"] == [{"id": f"{flux.namespace}_app_apps_Deployment", "v": "v1"}]

@@ -169,6 +169,12 @@ def test_definitions_are_found_after_rediscovery(cluster, namespace):
 # --- objects ---
 
 
+@pytest.mark.parametrize("char", ["\u0085", "\u2028", "\u2029"])
+def test_what_ends_a_line_in_yaml_alone_is_applied_as_it_is(cluster, namespace, char):
+    text = f"before {char} after {char}"
+    assert cluster.apply(config_map(namespace, text=text)).manifest["data"] == {"text": text}
+
+
 def test_apply_reads_back_and_belongs_to_flux(cluster, namespace):
     applied = cluster.apply(config_map(namespace, color="red")).manifest
     assert cluster.get(ref(namespace)) == applied

@@ -66,6 +66,8 @@ def test_a_failed_health_check_is_no_news_for_taking_longer():
     one = mirror.status(live(), ended(Reason.HEALTH, "health check failed: late", checked=1.0), 1000.0)
     assert mirror.patch(live(one), ended(Reason.HEALTH, "health check failed: late", checked=2.0), 2.0) == {}
     assert kinds(one)[-1] == ("Healthy", "False", "HealthCheckFailed")
+    said = {c["type"]: c["message"] for c in one["conditions"]}
+    assert (said["Ready"], said["Healthy"]) == ("health check failed after 1s: late", "late")
 
 
 def test_a_passed_health_check_is_no_news_for_taking_longer():
@@ -106,6 +108,21 @@ def test_foreign_conditions_stay():
 def test_what_is_gone_is_taken_out_by_name():
     before = {"lastAppliedOriginRevision": "old", "conditions": []}
     assert mirror.patch(live(before), DONE, 1.0)["lastAppliedOriginRevision"] is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "before", "told"),
+    [
+        (Reason.BUILD, {}, None),
+        (Reason.APPLY, {}, None),
+        (Reason.APPLY, {"inventory": {"entries": [{"id": "_old__Namespace", "v": "v1"}]}}, []),
+        (Reason.HEALTH, {}, []),
+        (Reason.SUCCEEDED, {}, []),
+    ],
+)
+def test_an_empty_inventory_is_told_once_everything_was_applied(reason, before, told):
+    left = mirror.status(live(before), ended(reason, owned={}), 1.0)
+    assert (left.get("inventory") or {}).get("entries") == told
 
 
 def test_an_inventory_comes_back():

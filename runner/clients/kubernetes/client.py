@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from runner.clients.kubernetes import failures, listing, paths, watching
+from runner.clients.kubernetes.body import as_yaml
 from runner.clients.kubernetes.discovery import Discovery
 from runner.clients.kubernetes.failures import Reply
 from runner.clients.kubernetes.retries import Lost, Policy
@@ -280,7 +281,7 @@ class KubernetesCluster:
         body: dict[str, Any] = dict(manifest)
         if not api.namespaced and ref.namespace:
             body["metadata"] = {key: value for key, value in body["metadata"].items() if key != "namespace"}
-        return self._addressed(ref, api, str(ref)), orjson.dumps(body)
+        return self._addressed(ref, api, str(ref)), as_yaml(body)
 
     def _existing(self, ref: ResourceRef, what: str) -> str:
         return self._addressed(ref, self._served(ref, str(ref)), what)

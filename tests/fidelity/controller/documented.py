@@ -1,0 +1,151 @@
+"""Where we differ from the controller, and why: everything that is not listed here has to be the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.fidelity.controller.comparing import ABSENT, Difference
+
+
+@dataclass(frozen=True)
+class Documented:
+    """A difference that is meant: of which objects, at which path (patterns of the whole), and why."""
+
+    of: str
+    path: str
+    reason: str
+    holds: Callable[[Any, Any], bool] = lambda theirs, ours: True
+    """Whether what the two have differs in this way and in no other."""
+
+    def covers(self, name: str, difference: Difference) -> bool:
+        return (
+            re.fullmatch(self.of, name) is not None
+            and re.fullmatch(self.path, difference.path) is not None
+            and self.holds(difference.theirs, difference.ours)
+        )
+
+
+def unlisted(table: Iterable[Documented], found: Mapping[str, Iterable[Difference]]) -> list[str]:
+    """The differences that the table does not have."""
+    entries = list(table)
+    return [
+        f"{name}: {difference}"
+        for name, differences in found.items()
+        for difference in differences
+        if not any(each.covers(name, difference) for each in entries)
+    ]
+
+
+def stale(table: Iterable[Documented], found: Mapping[str, Iterable[Difference]]) -> list[str]:
+    """The entries of the table that nothing shows."""
+    every = [(name, difference) for name, differences in found.items() for difference in differences]
+    return [
+        f"{each.of} {each.path}: {each.reason}"
+        for each in table
+        if not any(each.covers(name, difference) for name, difference in every)
+    ]
+
+
+OWNED = r"metadata\.managedFields\.kustomize-controller/Apply\.fieldsV1\."
+TYPED = "the controller sends its typed structs, which have an empty value where Git has nothing"
+VERBATIM = "what Git says is sent, be it empty; the controller's typed structs drop it"
+
+
+def _only_theirs(theirs: Any, ours: Any) -> bool:
+    return (theirs, ours) == ({}, ABSENT)
+
+
+def _only_ours(theirs: Any, ours: Any) -> bool:
+    return (theirs, ours) == (ABSENT, {})
+
+
+OBJECTS = (
+    Documented(
+        "Kustomization/.*",
+        r"metadata\.finalizers|metadata\.managedFields\.gotk-kustomize-controller/Update",
+        "nobody but the controller would take its finalizer off again",
+        lambda theirs, ours: ours == ABSENT,
+    ),
+    Documented("Namespace/.*", OWNED + "f:spec", TYPED, _only_theirs),
+    Documented("Service/.*", OWNED + r"f:spec\.f:ports\.k:.*\.f:targetPort", TYPED, _only_theirs),
+    Documented("Deployment/.*", OWNED + r"f:spec\.f:strategy", TYPED, _only_theirs),
+    Documented("StatefulSet/.*", OWNED + r"f:spec\.f:updateStrategy", TYPED, _only_theirs),
+    Documented("CronJob/.*", OWNED + r"f:spec\.f:jobTemplate\.(.*\.)?f:metadata", TYPED, _only_theirs),
+    Documented(
+        "(Deployment|StatefulSet|DaemonSet|CronJob)/.*",
+        OWNED + r".*\.f:containers\.k:[^.]*\.f:resources",
+        TYPED,
+        _only_theirs,
+    ),
+    Documented("ConfigMap/.*", OWNED + "f:(data|binaryData)", VERBATIM, _only_ours),
+    Documented("RoleBinding/.*", OWNED + "f:subjects", VERBATIM, _only_ours),
+    Documented(
+        "MutatingWebhookConfiguration/.*", OWNED + r".*\.f:clientConfig\.f:caBundle", VERBATIM, _only_ours
+    ),
+    Documented(
+        "(Deployment|DaemonSet|Pod)/.*",
+        OWNED
+        + r".*\.f:(env\.k:[^.]*\.f:value|metadata\.f:(creationTimestamp|annotations)|args"
+        + r"|livenessProbe\.f:initialDelaySeconds|ports\.k:.*\.f:hostIP|volumeMounts\.k:.*\.f:readOnly)",
+        VERBATIM,
+        _only_ours,
+    ),
+    Documented(
+        "Pod/.*",
+        OWNED + r".*\.f:initContainers\.k:.*\.f:ports\.k:.*\.f:protocol",
+        "it is part of a port's key; the controller leaves it out of init containers",
+        _only_ours,
+    ),
+)
+
+DIGEST = Documented(
+    ".*",
+    r"history\.\d\.digest",
+    "theirs is a plain hash of what was rendered, Secrets included; ours gives nothing away",
+    lambda theirs, ours: len(theirs) == len(ours) and ours.startswith("sha256:"),
+)
+MESSAGE = r"conditions\.Ready\.message"
+UNSET = 'variable not set (strict mode): "missing"'
+NO_SOURCE = "substitute from 'ConfigMap/no-such' error: "
+FAILURES = (
+    DIGEST,
+    Documented(
+        "refused|nowhere|partial",
+        MESSAGE,
+        "the controller appends what it changed before; our next run would then have something new to say",
+        lambda theirs, ours: re.fullmatch(re.escape(ours) + r"\n(\S+ created\n)*", theirs) is not None,
+    ),
+    Documented(
+        "crless",
+        MESSAGE,
+        "a kind that the server does not serve is not sent to it",
+        lambda theirs, ours: theirs == ours.replace(": ", " dry-run failed: ", 1) + "\n",
+    ),
+    Documented(
+        "pathless|unbuilt|unkind",
+        MESSAGE,
+        "ours has the place in the repository, theirs a directory that is gone",
+        lambda theirs, ours: ours.partition(": ")[2] in re.sub(r"/\S*/kustomization-\d+/", "", theirs),
+    ),
+    Documented(
+        "unset",
+        MESSAGE,
+        "ours has the place in the repository and the variables there are, theirs the object",
+        lambda theirs, ours: theirs.endswith(UNSET) and UNSET in ours,
+    ),
+    Documented(
+        "misses",
+        MESSAGE,
+        "ours has the place in the repository, and a Kustomization of the run may make the source, too",
+        lambda theirs, ours: NO_SOURCE in theirs and NO_SOURCE in ours,
+    ),
+    Documented(
+        "partial",
+        "inventory",
+        "the controller loses track of what it made before it failed",
+        lambda theirs, ours: theirs == ABSENT and len(ours["entries"]) == 3,
+    ),
+)
