@@ -36,7 +36,7 @@ def told(session: Session, base: Fleet | None, between: Comparison, foreseen: Fo
         changes=tuple(changes),
         pending=tuple(_pending(session, base)),
         held=(*held, *session.withheld),
-        warnings=tuple(dict.fromkeys([*between.warnings, *_warned(session, foreseen)])),
+        warnings=tuple(dict.fromkeys([*between.warnings, *foreseen.accounts, *_warned(session, foreseen)])),
         sources=session.sources,
     )
 
