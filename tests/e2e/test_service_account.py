@@ -111,6 +111,19 @@ def allow_impersonation(world: Bench) -> None:
         assert world.api.request("POST", path, body).status == 201
 
 
+def by_hand(world: Bench, *manifests: dict[str, Any]) -> str:
+    """Make the namespace, and these in it; where the last one is."""
+    body = {"metadata": {"name": world.namespace}}
+    assert world.api.request("POST", "/api/v1/namespaces", body).status == 201
+    made = ""
+    for each in manifests:
+        root = "/api/v1" if each["apiVersion"] == "v1" else f"/apis/{each['apiVersion']}"
+        path = f"{root}/namespaces/{world.namespace}/{each['kind'].lower()}s"
+        assert world.api.request("POST", path, each).status == 201
+        made = f"{path}/{each['metadata']['name']}"
+    return made
+
+
 def test_everything_about_its_objects_is_done_as_the_account(world: Bench):
     fleet(world, *account(world), wait=True)
     for number in range(6):  # enough to be listed, not read one by one
@@ -183,6 +196,21 @@ def test_credentials_that_may_not_act_as_it(world: Bench, tmp_path: Path, argume
     allow_impersonation(world)
     deploy(world, *arguments, kubeconfig=plain)
     assert world.config_maps() == (set() if arguments else {"one", "two"})
+
+
+def test_rights_that_take_effect_late(world: Bench):
+    """As they do where API servers learn of a binding a moment after it was written."""
+    robot, role, binding = account(world)
+    fleet(world, robot, role)
+    world.repository.commit()
+    with world.start("reconcile", "-o", "json") as run:
+        assert any("/app " in line and "applying" in line for line in run.stderr)
+        path = f"/apis/{RBAC}/v1/namespaces/{world.namespace}/rolebindings"
+        assert world.api.request("POST", path, binding).status == 201
+        run.stderr.read()
+        told = run.stdout.read()
+    assert run.returncode == 0, told
+    assert world.config_maps() == {"one", "two"}
 
 
 def test_a_preview_of_a_new_account(world: Bench):
@@ -286,13 +314,9 @@ def test_one_that_leaves_git_with_its_account(world: Bench):
 
 def test_one_that_leaves_git_after_its_account(world: Bench):
     fleet(world, *account(world)[1:])
-    account_path = f"/api/v1/namespaces/{world.namespace}/serviceaccounts"
-    assert (
-        world.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": world.namespace}}).status == 201
-    )
-    assert world.api.request("POST", account_path, account(world)[0]).status == 201
+    made = by_hand(world, account(world)[0])
     deploy(world)
-    assert world.api.request("DELETE", f"{account_path}/robot").status == 200
+    assert world.api.request("DELETE", made).status == 200
     world.repository.remove("app")
     world.repository.write("clusters/test/all.yaml", kustomization(world, "accounts", "accounts"))
 
@@ -312,3 +336,38 @@ def test_what_cannot_be_changed_is_made_anew_as_the_account(world: Bench):
     world.repository.write("app/fixed.yaml", {**config_map(world, "fixed", key="new"), "immutable": True})
     assert deploy(world).changes("app")["ConfigMap/fixed"] == "created"
     assert actors(requests(world, ["fixed"])) == {user(world)}
+
+
+def test_an_account_that_may_neither_list_nor_watch(world: Bench):
+    """What it may not see in lists it reads one by one; the run does not look for it."""
+    fleet(world, *account(world, verbs=["get", "create", "patch", "delete"]), wait=True)
+    for number in range(6):
+        world.repository.write(f"app/more-{number}.yaml", config_map(world, f"more-{number}"))
+    deploy(world)
+    for number in range(6):
+        world.repository.remove(f"app/more-{number}.yaml")
+    assert set(deploy(world).changes("app").values()) == {"unchanged", "deleted"}
+    assert world.config_maps() == {"one", "two"}
+    found = requests(world, {"one", "two", *(f"more-{number}" for number in range(6))})
+    assert actors(found) == {user(world)}
+    assert {"get", "list", "patch", "delete"} <= {event["verb"] for event in found}, "it tried"
+
+
+def test_an_account_that_deletes_its_own_rights(world: Bench):
+    """Afterwards it may not even see whether all is gone: nobody but the run can tell."""
+    robot, role, binding = account(world)
+    rights = {"apiGroups": [RBAC], "resources": ["rolebindings", "roles"], "verbs": [*ALL, "bind"]}
+    role["rules"].append(rights)
+    by_hand(world, robot, role, binding)
+    fleet(world)
+    world.repository.write("app/binding.yaml", binding)
+    deploy(world)
+    world.repository.remove("app")
+    world.repository.write("clusters/test/all.yaml", kustomization(world, "other", "other"))
+    world.repository.write("other/left.yaml", config_map(world, "left"))
+
+    result = deploy(world)
+
+    assert set(result.changes("app").values()) == {"deleted"}
+    assert world.config_maps() == {"left"}
+    assert set(world.records()) == {"fleet", "other"}
