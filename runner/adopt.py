@@ -11,6 +11,7 @@ from runner.fleet import Unit
 from runner.handover import Adopted, Adopting, Adoption, Origin
 from runner.inventory import Entry
 from runner.model import Manifest, ResourceRef
+from runner.ports import Cluster
 from runner.session import Session
 
 Found = tuple[Adoption, Manifest]
@@ -54,7 +55,7 @@ def _adopt(session: Session, unit: Unit, origins: frozenset[Origin], *, write: b
     manifest = before.manifest or unit.shown or unit.kustomization.manifest
     session.write(replace(before, inventory=inventory.union(base, owned), seen=seen, manifest=manifest))
     now = datetime.fromtimestamp(session.world.clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    cluster = session.begin()
+    cluster = session.writer(unit.id)
     for each, live in taken:
         cluster.patch(each.ref, handover.operations(each, live, now))
     return adopted
@@ -63,11 +64,10 @@ def _adopt(session: Session, unit: Unit, origins: frozenset[Origin], *, write: b
 def _found(session: Session, unit: Unit, origins: frozenset[Origin]) -> list[Found]:
     if unit.rendering is None or not unit.rendering.ok:
         return []
-    wanted = [
-        m for m in plan.scoped(unit.objects, session.world.cluster) if not plan.skipped(m, session.ground)
-    ]
-    secrets = _secrets(session, wanted)
-    lives = session.world.pool.map(lambda m: _live(session, secrets, ResourceRef.of(m)), wanted)
+    cluster = session.access(unit.id).cluster
+    wanted = [m for m in plan.scoped(unit.objects, cluster) if not plan.skipped(m, session.ground)]
+    secrets = _secrets(cluster, wanted)
+    lives = session.world.pool.map(lambda m: _live(cluster, secrets, ResourceRef.of(m)), wanted)
     found: list[Found] = []
     for manifest, live in zip(wanted, lives, strict=True):
         if live is None or plan.left_alone(manifest, live):
@@ -78,23 +78,23 @@ def _found(session: Session, unit: Unit, origins: frozenset[Origin]) -> list[Fou
     return sorted(found, key=lambda pair: pair[0].ref)
 
 
-def _secrets(session: Session, wanted: Iterable[Manifest]) -> dict[ResourceRef, Manifest]:
+def _secrets(cluster: Cluster, wanted: Iterable[Manifest]) -> dict[ResourceRef, Manifest]:
     """The metadata of the live Secrets: nothing else of them is needed, and nothing else is read."""
     refs = [ResourceRef.of(m) for m in wanted]
     places = sorted({ref.namespace for ref in refs if (ref.group, ref.kind) == ("", "Secret")})
     found: dict[ResourceRef, Manifest] = {}
     for place in places:
-        for item in session.world.cluster.list("", "Secret", namespace=place, metadata_only=True).items:
+        for item in cluster.list("", "Secret", namespace=place, metadata_only=True).items:
             live = {**item, "apiVersion": "v1", "kind": "Secret"}
             found[ResourceRef.of(live)] = live
     return found
 
 
-def _live(session: Session, secrets: Mapping[ResourceRef, Manifest], ref: ResourceRef) -> Manifest | None:
+def _live(cluster: Cluster, secrets: Mapping[ResourceRef, Manifest], ref: ResourceRef) -> Manifest | None:
     if (ref.group, ref.kind) == ("", "Secret"):
         return secrets.get(ref)
-    served = session.world.cluster.api(ref.group, ref.kind, ref.version) is not None
-    return session.world.cluster.get(ref) if served else None
+    served = cluster.api(ref.group, ref.kind, ref.version) is not None
+    return cluster.get(ref) if served else None
 
 
 def _releases(found: Iterable[Adopted]) -> list[str]:

@@ -26,15 +26,15 @@ def wait(
     `versions` has the `resourceVersion` that objects were applied at. The wait ends early when the run is
     told to stop, or when a newer run waits for it.
     """
-    world = session.world
+    world, access = session.world, session.access(unit.id)
 
     def reports_status(ref: ResourceRef) -> bool:
-        api = world.cluster.api(ref.group, ref.kind, ref.version)
+        api = access.cluster.api(ref.group, ref.kind, ref.version)
         return api is not None and api.status
 
     return health.wait(
         refs,
-        world.observer,
+        access.observer,
         world.clock,
         timeout=timeout,
         judge=health.Judge(unit.kustomization.health_check_exprs, reports_status),
@@ -44,7 +44,7 @@ def wait(
         cancelled=lambda: session.stopped() or session.superseded(),
         listener=lambda text: world.listener(Progress(unit.id, Phase.CHECKING, text)),
         fail_fast=session.options.fail_fast,
-        doomed=diagnose.Examiner(world.cluster, world.pool, world.clock).doomed,
+        doomed=diagnose.Examiner(access.cluster, world.pool, world.clock).doomed,
     )
 
 
@@ -53,13 +53,15 @@ def unhealthy(verdict: health.Verdict) -> tuple[Health, ...]:
     return tuple(each for each in verdict.healths if each.status is not Status.CURRENT)
 
 
-def explain(session: Session, verdict: health.Verdict) -> tuple[tuple[Health, ...], tuple[Finding, ...]]:
+def explain(
+    session: Session, unit: Unit, verdict: health.Verdict
+) -> tuple[tuple[Health, ...], tuple[Finding, ...]]:
     """What is not healthy, and why, for people; whatever fails in finding out changes nothing."""
     # Of the whole run: a Pod may print what another Kustomization brought.
     secrets = [value for unit in list(session.units.values()) for value in redact.of(unit)]
     denied: set[str] = set()
-    world, sick = session.world, unhealthy(verdict)
-    found = diagnose.why(sick, world.cluster, world.pool, secrets, denied)
+    cluster, sick = session.access(unit.id).cluster, unhealthy(verdict)
+    found = diagnose.why(sick, cluster, session.world.pool, secrets, denied)
     if denied:
         session.warnings.append(diagnose.complaint(denied))
     return tuple(replace(each, message=redact.scrub(each.message, secrets)) for each in sick), found

@@ -24,6 +24,12 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+FORBIDDEN = 403
+"""The code of every refusal for want of rights."""
+
+IMPERSONATION = "Impersonation"
+"""The reason of a refusal to act as somebody else; ours, the server's is Forbidden."""
+
 
 class ExitCode(IntEnum):
     """What the process says to its caller; a promise of the command line."""

@@ -58,6 +58,12 @@ class Evidence:
         self._kinds: dict[tuple[str, str], _Kind] = {}
         self._rules = _Recent(self._read_rules, clock)
 
+    def through(self, cluster: Cluster) -> Evidence:
+        """What another user may see; what the server does to objects is asked by the run itself."""
+        made = Evidence(cluster, self._clock)
+        made._rules = self._rules
+        return made
+
     def expect(self, refs: Iterable[ResourceRef]) -> None:
         """Say what will be asked for, which decides how it is read."""
         wanted: dict[tuple[str, str], Counter[str]] = {}

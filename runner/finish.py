@@ -9,7 +9,7 @@ from runner import gate, happenings, inventory, redact, removal
 from runner.errors import LockError, RunnerError
 from runner.graph import Edge, Need
 from runner.mirror import Ending, Reason
-from runner.model import Held, Outcome, State
+from runner.model import Held, Outcome, State, gives_rights
 from runner.ports import Phase, Progress
 from runner.schedule import Schedule
 from runner.session import Moved, Session
@@ -65,8 +65,8 @@ def run(session: Session, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
     elif session.prune_later:
         session.held_back(_unknown(session, late))
     taken = tuple(_take_away(session, record) for record in _gone(session, late))
-    for id_ in sorted({session.gone[o.kustomization].parent for o in taken} & late.keys()):
-        late[id_] = _prune_late(session, late[id_])  # the objects that Kustomizations which are gone were
+    for id_ in sorted(_waited(session, taken) & late.keys()):
+        late[id_] = _prune_late(session, late[id_])
     _settle_moves(session)
     _tell_blocked(session, late.values())
     ended = (*late.values(), *taken)
@@ -75,6 +75,19 @@ def run(session: Session, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
     if done or session.wrote:
         session.deployed(done=done)
     return ended
+
+
+def _waited(session: Session, taken: Iterable[Outcome]) -> set[str]:
+    """Who had to keep something until these were gone: their own objects, or what gave them their rights."""
+    gone = [outcome.kustomization for outcome in taken]
+    waited = {session.gone[id_].parent for id_ in gone}
+    if any(session.acts_as(id_) for id_ in gone):
+        waited |= {
+            id_
+            for id_, record in session.records.items()
+            if any(gives_rights(e.ref) for e in removal.stale(record, session.owners))
+        }
+    return waited
 
 
 def _tell_blocked(session: Session, outcomes: Iterable[Outcome]) -> None:

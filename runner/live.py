@@ -37,7 +37,7 @@ def told(session: Session, base: Fleet | None, between: Comparison, foreseen: Fo
         pending=tuple(pending(session, base)),
         held=tuple(held),
         homes=discover.homes((each.kustomization for each in held), session.units),
-        warnings=tuple(dict.fromkeys([*between.warnings, *_warned(session, foreseen)])),
+        warnings=tuple(dict.fromkeys([*between.warnings, *foreseen.accounts, *_warned(session, foreseen)])),
         sources=session.sources,
     )
 

@@ -21,6 +21,9 @@ FLUX = "kustomize.toolkit.fluxcd.io"
 FIELD_MANAGER = "kustomize-controller"
 """Flux's own field manager, so that fields change hands with Flux without an object changing."""
 
+SERVICE_ACCOUNT = "system:serviceaccount:"
+"""Begins the user name of a ServiceAccount; `<namespace>:<name>` follows."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class ResourceRef:
@@ -50,6 +53,17 @@ class ResourceRef:
 
     def __str__(self) -> str:
         return "/".join(part for part in (self.kind, self.namespace, self.name) if part)
+
+
+def account_ref(user: str) -> ResourceRef:
+    """The ServiceAccount that a user name stands for."""
+    namespace, _, name = user.removeprefix(SERVICE_ACCOUNT).partition(":")
+    return ResourceRef(namespace, name, "", "ServiceAccount", "v1")
+
+
+def gives_rights(ref: ResourceRef) -> bool:
+    """Whether an account can do nothing, or less, without this object."""
+    return (ref.group, ref.kind) == ("", "ServiceAccount") or ref.group == "rbac.authorization.k8s.io"
 
 
 def kustomization_ref(id_: str) -> ResourceRef:
@@ -151,6 +165,7 @@ class Kustomization:
     post_build: PostBuild | None = None
     decrypts: bool = False  # spec.decryption is set
     keys_from: VariableSource | None = None  # the Secret of decryption.secretRef
+    service_account: str = ""  # the name of the one, in its namespace, that its objects are applied as
     labels: Mapping[str, str] = field(default_factory=dict)  # commonMetadata.labels
     annotations: Mapping[str, str] = field(default_factory=dict)  # commonMetadata.annotations
     warnings: tuple[str, ...] = ()  # what is odd about its object, although it is accepted
@@ -159,6 +174,12 @@ class Kustomization:
     def id(self) -> str:
         """`namespace/name`, as Flux prints it."""
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def acts_as(self) -> str:
+        """The user that its objects are read and applied as; "" for the run itself."""
+        name = self.service_account
+        return f"{SERVICE_ACCOUNT}{self.namespace}:{name}" if name else ""
 
     @property
     def dependencies(self) -> tuple[tuple[str, str], ...]:

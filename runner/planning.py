@@ -87,7 +87,7 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
     if not options.dry_run or options.read_secrets:
         made.key = store.digest_key(options.root.partition("/")[0], create=False)
     _claim(made, ours)
-    made.evidence.expect(_tracked(made, ours))
+    made.tracked = _tracked(made, ours)
     made.refused = _refused(made)
     made.prune_later = any(u.rendering is not None and not u.rendering.variables.known for u in fleet)
     made.gone = _gone(made, ours)
@@ -207,14 +207,12 @@ def _claim(made: Session, ours: Mapping[str, Record]) -> None:
                 made.owners.setdefault(ref, unit.id)
 
 
-def _tracked(made: Session, ours: Mapping[str, Record]) -> set[ResourceRef]:
-    """What is wanted and known to be in the cluster, as far as this run looks after it."""
+def _tracked(made: Session, ours: Mapping[str, Record]) -> dict[str, set[ResourceRef]]:
+    """What each wants and is known to have in the cluster, as far as this run looks after it."""
     return {
-        ref
+        id_: {ref for ref, e in record.inventory.items() if e.uid and made.owners.get(ref) == id_}
         for id_, record in ours.items()
         if made.options.selects(id_)
-        for ref, entry in record.inventory.items()
-        if entry.uid and made.owners.get(ref) == id_
     }
 
 

@@ -139,6 +139,12 @@ class Cluster(Protocol):
     def delete(self, ref: ResourceRef, *, uid: str) -> None:
         """Delete in the background, only the object with this uid; one that is gone is success."""
 
+    def acting_as(self, user: str) -> Cluster:
+        """The same server, asked as another user by impersonation: that user's rights alone count.
+
+        Raises Refused with reason Impersonation, whatever is asked, when these credentials may not do that.
+        """
+
     def fenced(self, before_write: Callable[[], float]) -> Cluster:
         """The same server, where every write first asks `before_write` how many seconds it may take.
 
@@ -165,6 +171,9 @@ class Observer(Protocol):
     """Watches live objects."""
 
     def observe(self, refs: Collection[ResourceRef]) -> AbstractContextManager[Observation]: ...
+
+    def acting_as(self, user: str) -> Observer:
+        """What another user may see; see `Cluster.acting_as`."""
 
 
 class Builder(Protocol):

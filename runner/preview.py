@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from runner import plan, proven, redact, removal
+from runner import acting, plan, proven, redact, removal
 from runner.errors import RunnerError
 from runner.fleet import Unit
-from runner.model import Change, Manifest, Outcome, ResourceRef, Run, State
+from runner.model import Change, Manifest, Outcome, ResourceRef, Run, State, gives_rights
 from runner.options import Dependents
 from runner.plan import Assessment, Ground
 from runner.rendered import is_sealed
@@ -23,6 +23,7 @@ class Foreseen:
 
     outcomes: tuple[Outcome, ...]
     assessed: Mapping[str, tuple[Assessment, ...]]
+    accounts: tuple[str, ...] = ()  # what is to be said of the accounts that this was found out as
 
 
 def run(session: Session) -> Run:
@@ -36,6 +37,7 @@ def foresee(session: Session, *, reduced: bool = False) -> Foreseen:
     With `reduced`, credentials that may only read are enough: see `Ground.reduced`.
     """
     world = session.world
+    accounts = acting.told(session, reduced=reduced)
     everything = [m for unit in session.units.values() for m in unit.objects]
     ground = replace(
         session.ground,
@@ -48,7 +50,7 @@ def foresee(session: Session, *, reduced: bool = False) -> Foreseen:
     assessed: dict[str, tuple[Assessment, ...]] = {}
     outcomes = [_outcome(session, session.units[id_], ground, assessed) for id_ in in_order(session.units)]
     outcomes += [_gone(session, id_) for id_ in removal.gone_in_order(session.gone)]
-    return Foreseen(_blocked(session, outcomes), assessed)
+    return Foreseen(_blocked(session, outcomes), assessed, accounts)
 
 
 def _unseen_namespaces(session: Session, everything: list[Manifest]) -> set[str]:
@@ -58,8 +60,9 @@ def _unseen_namespaces(session: Session, everything: list[Manifest]) -> set[str]
     }
     wanted = desired | {unit.kustomization.namespace for unit in session.units.values()}
     holding = {id_.partition("/")[0] for id_ in session.records}
+    seen = session.access_as("").evidence
     refs = {name: ResourceRef("", name, "", "Namespace", "v1") for name in wanted - holding}
-    return {name for name, ref in refs.items() if session.evidence.live(ref) is None}
+    return {name for name, ref in refs.items() if seen.live(ref) is None}
 
 
 def _outcome(
@@ -76,18 +79,24 @@ def _outcome(
         return Outcome(unit.id, State.FAILED, error="\n".join(str(p) for p in problems), hint=hint)
     if unit.id in session.refused:
         return Outcome(unit.id, State.FAILED, error=session.refused[unit.id])
-    cluster, pool = session.world.cluster, session.world.pool
+    cluster, pool = session.access(unit.id).cluster, session.world.pool
     recorded = session.fresh(unit).inventory
     proofs = proven.of(session, unit, recorded)
     own = replace(
         ground,
         unresolved=unit.rendering.unresolved,
         proofs=proofs,
+        reduced=ground.reduced and not session.acts_as(unit.id),  # what it may not, the deploy may not
         ignore=unit.kustomization.ignore,
         force=unit.kustomization.force,
     )
     scoped = plan.scoped(unit.objects, cluster)
-    assessed = [owned_by_another(session, unit.id, a) for a in plan.assess(scoped, cluster, pool, own)]
+    rights = any(a.action.writes and gives_rights(a.ref) for each in found.values() for a in each)
+    assessed = [
+        acting.not_yet_allowed(a, session.acts_as(unit.id)) if rights else a
+        for a in plan.assess(scoped, cluster, pool, own)
+    ]
+    assessed = [owned_by_another(session, unit.id, a) for a in assessed]
     found[unit.id] = tuple(assessed)
     try:
         changes = [*(a.change for a in assessed), *_pruned(session, unit)]
@@ -105,7 +114,7 @@ def _told(unit: Unit, assessed: list[Assessment], changes: list[Change]) -> Outc
         unit.id,
         State.FAILED if failed else State.READY,
         changes=tuple(c for c in changes if c.ref not in {a.ref for a in failed}),
-        error=redact.scrub("\n".join(a.error for a in failed), secrets),
+        error=redact.scrub("\n".join(dict.fromkeys(a.error for a in failed)), secrets),
         hint=" ".join(dict.fromkeys(a.hint for a in failed if a.hint)),
         warnings=tuple(dict.fromkeys(redact.scrub(text, secrets) for text in warnings)),
     )
@@ -138,8 +147,11 @@ def _pruned(session: Session, unit: Unit) -> tuple[Change, ...]:
 
 
 def _gone(session: Session, id_: str) -> Outcome:
-    record = session.gone[id_]
-    return Outcome(id_, State.READY, changes=removal.foresee_gone(session, record))
+    try:
+        changes = removal.foresee_gone(session, session.gone[id_])
+    except RunnerError as exc:
+        return Outcome(id_, State.FAILED, error=exc.message, hint=exc.hint)
+    return Outcome(id_, State.READY, changes=changes)
 
 
 def _blocked(session: Session, outcomes: list[Outcome]) -> tuple[Outcome, ...]:

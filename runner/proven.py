@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runner import plan, proof, redact
+from runner.access import Access
 from runner.evidence import Rules
 from runner.fleet import Unit
 from runner.inventory import Entry, Inventory
@@ -19,13 +20,14 @@ class Proofs:
     """Holds proofs against what is live, by the rules that the server had before that was asked."""
 
     session: Session
+    access: Access
     recorded: Inventory
     rules: Rules
     secret: frozenset[ResourceRef]  # objects whose digest must not be a plain one
 
     def seen(self, ref: ResourceRef) -> Manifest | None:
         """The metadata of a live object, where it was listed with others."""
-        return None if self.session.options.all else self.session.evidence.live(ref)
+        return None if self.session.options.all else self.access.evidence.live(ref)
 
     def hold(self, manifest: Manifest, live: Manifest) -> bool:
         """Whether it is on record that this live object is what applying the manifest would make of it."""
@@ -48,8 +50,11 @@ class Proofs:
         key = self.session.key if ref in self.secret else b""
         if ref in self.secret and not key:
             return None
-        name = self.session.evidence.name(ref)
-        return proof.make(manifest, live, self.rules.of(name) if name else "", key)
+        name = self.access.evidence.name(ref)
+        rules = self.rules.of(name) if name else ""
+        if rules and self.access.user:  # another one may not be allowed what this one is
+            rules = proof.digest([rules, self.access.user])
+        return proof.make(manifest, live, rules, key)
 
     def entry(self, assessed: Assessment) -> Entry:
         """What is remembered of an object that needs no apply; of another one, who it is."""
@@ -65,7 +70,8 @@ class Proofs:
 
 def of(session: Session, unit: Unit, recorded: Inventory) -> Proofs:
     """To be made before anything is asked that a proof may be made from."""
-    return Proofs(session, recorded, session.evidence.rules(), _secret(session, unit))
+    access = session.access(unit.id)
+    return Proofs(session, access, recorded, access.evidence.rules(), _secret(session, unit))
 
 
 def _secret(session: Session, unit: Unit) -> frozenset[ResourceRef]:

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from runner import apply, discover, inventory, plan, prune
-from runner.errors import ClusterError, NotServed
+from runner.access import Access
+from runner.errors import FORBIDDEN, ClusterError, NotServed, Refused
 from runner.evidence import FEW, SPARE, WORTH
 from runner.inventory import Entry
 from runner.lock import lease_ref
@@ -21,6 +22,8 @@ from runner.model import (
     Kustomization,
     Manifest,
     ResourceRef,
+    account_ref,
+    gives_rights,
     kustomization_ref,
 )
 from runner.prune import Stale, Verdict
@@ -45,13 +48,16 @@ def stale(record: Record, owners: Mapping[ResourceRef, str]) -> tuple[Entry, ...
     return tuple(entry for ref, entry in sorted(record.inventory.items()) if ref not in owners)
 
 
-def ripe(session: Session, entries: Iterable[Entry]) -> tuple[Entry, ...]:
+def ripe(session: Session, entries: Iterable[Entry], *, leaving: bool = False) -> tuple[Entry, ...]:
     """Those of stale objects that may be looked at now.
 
-    A Kustomization that is gone is deleted as an object only after what it owned.
+    A Kustomization that is gone is deleted as an object only after what it owned; and so is what gives an
+    account its rights, as long as one that is gone acts as any. (`leaving`: they are such a one's own.)
     """
-    unfinished = {kustomization_ref(id_) for id_ in session.gone if id_ in session.records}
-    return tuple(entry for entry in entries if entry.ref not in unfinished)
+    unfinished = [id_ for id_ in session.gone if id_ in session.records]
+    waiting = {kustomization_ref(id_) for id_ in unfinished}
+    acting = not leaving and any(session.acts_as(id_) for id_ in unfinished)
+    return tuple(e for e in entries if e.ref not in waiting and not (acting and gives_rights(e.ref)))
 
 
 def remove(
@@ -70,17 +76,28 @@ def remove(
     )
     left: dict[ResourceRef, str] = {}
     if any(s.verdict is Verdict.DELETE for s in judged):
-        pool = session.world.pool
-        done = prune.delete(judged, session.begin(), pool, apply.deletion_order, session.stopped)
+        pool, writer = session.world.pool, session.writer(record.kustomization)
+        done = prune.delete(judged, writer, pool, apply.deletion_order, session.stopped)
         _finalize(session, done)
         uids = {s.entry.ref: s.uid for s in judged if s.entry.ref in done.gone}
         with resting():
-            left = prune.wait_until_gone(
-                uids, session.world.observer, session.world.clock, timeout=timeout, stopped=session.stopped
-            )
+            left = _wait_until_gone(session, session.access(record.kustomization), uids, timeout)
     gone = (done.gone - left.keys()) | {s.entry.ref for s in judged if s.verdict is Verdict.GONE}
     late = tuple(f"{ref} is not gone after {timeout:g} s: {why}" for ref, why in sorted(left.items()))
     return Removed(inventory.without(record.inventory, gone), done.changes, held, (*done.errors, *late))
+
+
+def _wait_until_gone(
+    session: Session, access: Access, uids: Mapping[ResourceRef, str], timeout: float
+) -> dict[ResourceRef, str]:
+    """What is left of deleted objects. An account whose rights went with them cannot be asked any more."""
+    clock, stopped = session.world.clock, session.stopped
+    try:
+        return prune.wait_until_gone(uids, access.observer, clock, timeout=timeout, stopped=stopped)
+    except Refused as exc:
+        if not access.user or exc.code != FORBIDDEN:
+            raise
+    return prune.wait_until_gone(uids, session.world.observer, clock, timeout=timeout, stopped=stopped)
 
 
 def recorded_spec(record: Record) -> Kustomization:
@@ -122,13 +139,13 @@ def take_away(session: Session, record: Record) -> Removed:
     """Let go of a Kustomization that is gone: by its recorded policy its objects are deleted or stay."""
     k = recorded_spec(record)
     entries = stale(record, session.owners)
-    kept = _left_behind(k, entries)
+    kept = _left_behind(session, k, entries)
     if kept is not None:
         removed = Removed(inventory.without(record.inventory, [e.ref for e in entries]), kept)
     else:
         patient = k.deletion_policy is DeletionPolicy.WAIT_FOR_TERMINATION
         timeout = k.timeout if patient else min(k.timeout, 60.0)
-        removed = remove(session, record, ripe(session, entries), timeout)
+        removed = remove(session, record, ripe(session, entries, leaving=True), timeout)
     moved = [ref for ref in removed.inventory if session.recorded_by_another(ref, record.kustomization)]
     rest = inventory.without(removed.inventory, moved)
     if rest:
@@ -155,25 +172,35 @@ def foresee(session: Session, record: Record, entries: Iterable[Entry]) -> tuple
 def foresee_gone(session: Session, record: Record) -> tuple[Change, ...]:
     """What `take_away` would do, without doing it."""
     entries = stale(record, session.owners)
-    kept = _left_behind(recorded_spec(record), entries)
+    kept = _left_behind(session, recorded_spec(record), entries)
     return foresee(session, record, entries) if kept is None else kept
 
 
-def _left_behind(k: Kustomization, entries: Iterable[Entry]) -> tuple[Change, ...] | None:
-    """The objects that stay when this Kustomization goes; None when they go with it."""
-    if k.deletes and not k.suspend:
+def _left_behind(session: Session, k: Kustomization, entries: Sequence[Entry]) -> tuple[Change, ...] | None:
+    """The objects that stay when this Kustomization goes; None when they go with it.
+
+    They stay, too, when nobody is left who could delete them: see kustomize-controller, finalize.
+    """
+    if k.suspend:
+        why = "its Kustomization was suspended"
+    elif not k.deletes:
+        why = f"deletionPolicy: {k.deletion_policy}"
+    elif entries and session.is_missing(k.acts_as):
+        why = f"{account_ref(k.acts_as)}, which they were deployed as, is gone"
+        names = ", ".join(str(entry.ref) for entry in entries)
+        session.warnings.append(f"{k.id}: unable to prune objects: {why}: {names}")
+    else:
         return None
-    why = "its Kustomization was suspended" if k.suspend else f"deletionPolicy: {k.deletion_policy}"
     return tuple(Change(entry.ref, Action.SKIPPED, f"left behind: {why}") for entry in entries)
 
 
 def _judge_all(session: Session, record: Record, entries: Sequence[Entry]) -> list[Stale]:
     """What may become of each, by what is live now: after whoever takes an object over has applied it."""
-    world = session.world
+    world, access = session.world, session.access(record.kustomization)
     groups: dict[tuple[str, str, str], list[Entry]] = defaultdict(list)
     for entry in entries:
         groups[entry.ref.group, entry.ref.kind, entry.ref.namespace].append(entry)
-    listed = dict(zip(groups, world.pool.map(lambda key: _list(session, groups[key]), groups), strict=True))
+    listed = dict(zip(groups, world.pool.map(lambda key: _list(access, groups[key]), groups), strict=True))
     names = {(entry.ref.namespace, entry.ref.name) for entry in entries}
     wanted: dict[tuple[str, str], list[ResourceRef]] = defaultdict(list)
     for ref in tuple(session.owners):
@@ -185,7 +212,7 @@ def _judge_all(session: Session, record: Record, entries: Sequence[Entry]) -> li
         ref = entry.ref
         found = listed[ref.group, ref.kind, ref.namespace]
         try:
-            live = _look(session, ref) if found is None else found.get(ref.name)
+            live = _look(session, access, ref) if found is None else found.get(ref.name)
             uids = _uids(session, live, wanted[ref.namespace, ref.name]) if live else frozenset()
         except NotServed:
             return Stale(entry, Verdict.GONE, "its kind is not served any more")
@@ -203,13 +230,13 @@ def _judge_all(session: Session, record: Record, entries: Sequence[Entry]) -> li
     return list(world.pool.map(judge, entries))
 
 
-def _list(session: Session, entries: Sequence[Entry]) -> Mapping[str, Manifest] | None:
+def _list(access: Access, entries: Sequence[Entry]) -> Mapping[str, Manifest] | None:
     """The live objects of one kind and namespace by name, in one request; None to read each by itself."""
     ref = entries[0].ref
     if len(entries) <= FEW:
         return None
     try:
-        items = session.world.cluster.list(
+        items = access.cluster.list(
             ref.group,
             ref.kind,
             namespace=ref.namespace,
@@ -238,15 +265,15 @@ def _uid(session: Session, ref: ResourceRef) -> str:
     if known is not None and known.uid:
         return known.uid
     try:
-        live = _look(session, ref)
+        live = _look(session, session.access(session.owners[ref]), ref)
     except NotServed:
         return ""
     return str(live["metadata"].get("uid", "")) if live is not None else ""
 
 
-def _look(session: Session, ref: ResourceRef) -> Manifest | None:
+def _look(session: Session, access: Access, ref: ResourceRef) -> Manifest | None:
     """The live object; of a Secret that may not be read its metadata, which is all that decides."""
-    options, cluster = session.options, session.world.cluster
+    options, cluster = session.options, access.cluster
     if not (options.dry_run and not options.read_secrets and (ref.group, ref.kind) == ("", "Secret")):
         return cluster.get(ref)
     found = cluster.list("", "Secret", namespace=ref.namespace, metadata_only=True).items
@@ -278,6 +305,7 @@ def _keep_containers(
 
 
 def _content(session: Session, s: Stale, leaving: set[ResourceRef]) -> str:
+    """What would be lost with it: asked with the run's own rights, as a guard has to see everything."""
     ref = s.entry.ref
     if (ref.group, ref.kind) not in {
         ("", "Namespace"),

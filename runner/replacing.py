@@ -16,16 +16,18 @@ _WHAT = "immutable field detected, failed to"
 
 def make_way(
     session: Session,
+    id_: str,
     assessed: Iterable[Assessment],
     timeout: float,
     resting: Callable[[], AbstractContextManager[None]],
 ) -> list[str]:
     """Delete, in the background and by uid, and wait until that is done; what went wrong, in words.
 
-    Whoever is killed here leaves objects that are missing: the next run creates them.
+    `id_` is the Kustomization whose objects these are. Whoever is killed here leaves objects that are
+    missing: the next run creates them.
     """
     uids = {a.ref: a.live["metadata"]["uid"] for a in assessed if a.recreates and a.live is not None}
-    cluster = session.begin()
+    cluster, observer = session.writer(id_), session.access(id_).observer
 
     def delete(ref: ResourceRef) -> str:
         try:
@@ -38,7 +40,7 @@ def make_way(
         return errors
     with resting():
         left = prune.wait_until_gone(
-            uids, session.world.observer, session.world.clock, timeout=timeout, stopped=session.stopped
+            uids, observer, session.world.clock, timeout=timeout, stopped=session.stopped
         )
     return [
         f"{ref} {_WHAT} wait for object to be deleted: after {timeout:g} s {why}"

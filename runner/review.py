@@ -76,7 +76,7 @@ def foresee(chosen: Options, base: str) -> tuple[Comparison, Intent]:
 
 def against(chosen: Options, world: Clients, base: str | None, tree: str = "") -> tuple[Comparison, Intent]:
     """See `foresee`; without a base, what the cluster has on record is it."""
-    from runner import live, planned, planning, preview
+    from runner import acting, live, planned, planning, preview
 
     cluster = world.reachable()
     recall = _recall(world)
@@ -93,6 +93,8 @@ def against(chosen: Options, world: Clients, base: str | None, tree: str = "") -
     paths = _changed(chosen, world, commit, tree or head.commit)
     revisions = difference.Revisions(before, head, paths)
     told = difference.between(chosen, revisions, fleet, Fleet(session.fleet.root, session.units))
+    if base is not None:
+        session.accounts = acting.of_base(fleet)
     foreseen = preview.foresee(session, reduced=True)
     deployed = fleet if isinstance(fleet, Fleet) else None
     return live.told(session, deployed, told, foreseen), planned.intent(session, foreseen)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
 from runner import apply, discover, graph, lock, mirror, state
-from runner.errors import ClusterError, Interrupted, LockLost, RunnerError
+from runner.access import Access
+from runner.errors import ClusterError, Interrupted, LockLost, RunnerError, UsageError
 from runner.evidence import Evidence
 from runner.exchange import Exchange
 from runner.fleet import Fleet, Produced, Unit
@@ -17,7 +18,7 @@ from runner.graph import Node
 from runner.inventory import Inventory
 from runner.lock import LockOptions
 from runner.mirror import Ending
-from runner.model import Held, Manifest, Outcome, ResourceRef, Run, SourceRevision
+from runner.model import Held, Manifest, Outcome, ResourceRef, Run, SourceRevision, account_ref, gives_rights
 from runner.options import Dependents, Options
 from runner.plan import Ground
 from runner.ports import Cluster, Phase, Progress
@@ -25,6 +26,8 @@ from runner.state import Deployment, Record
 from runner.store import Store
 from runner.waiting import nodes
 from runner.world import World
+
+RIGHTS = 10.0  # seconds until every API server has noticed a new role or binding
 
 
 class Moved(RunnerError):
@@ -84,6 +87,9 @@ class Session:
     held_prunes: Mapping[str, tuple[Held, ...]] = field(default_factory=dict)
     before_first_write: Callable[[Store], None] = lambda _: None  # raises when the run is superseded
     owners: dict[ResourceRef, str] = field(default_factory=dict)  # who wants an object
+    tracked: Mapping[str, Collection[ResourceRef]] = field(default_factory=dict)  # what of it is there
+    accounts: Mapping[str, str] | None = None  # users that count in place of those that specs name
+    unused: set[str] = field(default_factory=set)  # users that these credentials may not act as; in previews
     uids: set[str] = field(default_factory=set)  # of every object that is wanted
     key: bytes = b""
     units: dict[str, Unit] = field(default_factory=dict)  # the fleet, and what was found since
@@ -105,10 +111,12 @@ class Session:
     deadline: float = math.inf  # on the monotonic clock: when the whole run has to end
     mute: bool = False  # Events could not be written: no more is tried
     gave_way: bool = False  # to a newer run: some health was not waited for
+    _rights_at: float = -math.inf  # on the monotonic clock: when this run last wrote rights
     _abandoned: bool = False
     _ticket: int = 0
     _writer: Store | None = None
     _namespaces: set[str] = field(default_factory=set)
+    _accesses: dict[str, Access] = field(default_factory=dict)
     _mutex: threading.RLock = field(default_factory=threading.RLock)
 
     @property
@@ -181,6 +189,53 @@ class Session:
             for source, revision in sorted(dict(self.fetched).items())
             if revision
         )
+
+    def acts_as(self, id_: str) -> str:
+        """The user that a Kustomization's objects are read and written as; "" for the run itself.
+
+        Of one that is gone it is the one on record.
+        """
+        unit, record, user = self.units.get(id_), self.gone.get(id_), ""
+        if unit is not None:
+            user = unit.kustomization.acts_as if self.accounts is None else self.accounts.get(id_, "")
+        elif record is not None:
+            with suppress(UsageError):  # which is said where it is taken away
+                user = discover.parse(record.manifest).acts_as
+        return "" if user in self.unused else user
+
+    def access(self, id_: str) -> Access:
+        """What a Kustomization's objects are reached through; nothing is asked by that."""
+        return self.access_as(self.acts_as(id_))
+
+    def access_as(self, user: str) -> Access:
+        """The same for a user; "" is the run itself."""
+        with self._mutex:
+            if user not in self._accesses:
+                own = Access(self.world.cluster, self.world.observer, self.evidence)
+                made = own.acting_as(user) if user else own
+                made.evidence.expect(
+                    ref for id_, refs in self.tracked.items() if self.acts_as(id_) == user for ref in refs
+                )
+                self._accesses[user] = made
+            return self._accesses[user]
+
+    def writer(self, id_: str) -> Cluster:
+        """The client to write a Kustomization's objects with. Raises as `begin` does."""
+        return self.access(id_).writing(self.begin())
+
+    def gave_rights(self, refs: Iterable[ResourceRef]) -> None:
+        """Note what this run wrote: what an account may do changes with it, as soon as servers notice."""
+        if any(gives_rights(ref) for ref in refs):
+            self._rights_at = self.world.clock.monotonic()
+
+    @property
+    def rights_settle(self) -> bool:
+        """Whether an account may be refused what it was just allowed."""
+        return self.world.clock.monotonic() - self._rights_at < RIGHTS
+
+    def is_missing(self, user: str) -> bool:
+        """Whether the account of a user does not exist. Raises ClusterError when that cannot be told."""
+        return bool(user) and self.world.cluster.get(account_ref(user)) is None
 
     def superseded(self) -> bool:
         """Whether a newer run waits for this one to make way."""

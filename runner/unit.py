@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from runner import (
+    acting,
     apply,
     checking,
     discover,
@@ -35,10 +36,11 @@ from runner.model import (
     Outcome,
     ResourceRef,
     State,
+    account_ref,
     kustomization_ref,
 )
 from runner.options import Dependents, PruneOrder
-from runner.plan import Assessment
+from runner.plan import Assessment, Ground
 from runner.ports import Phase, Progress
 from runner.proven import Proofs
 from runner.render import Renderer
@@ -47,6 +49,7 @@ from runner.session import Moved, Session, digests
 from runner.state import HISTORY, Record, Snapshot
 from runner.waiting import nodes
 
+AGAIN = (0.2, 0.4, 0.8, 1.6, 3.2, 6.4)  # seconds after which an account that was just given rights is tried
 STAGE_TIMEOUT = 60.0  # seconds; Flux's fixed limit for definitions and classes
 _MOST_NAMED = 3
 _PLAN_AGAIN = "plan again, and have the new plan looked at."
@@ -203,18 +206,36 @@ class Reconciliation:
 
     def _assess(self, stage: tuple[Manifest, ...], proofs: Proofs) -> list[Assessment]:
         """Dry-run a whole stage; when anything in it fails, nothing of it is applied."""
-        world, k = self.session.world, self.unit.kustomization
+        k = self.unit.kustomization
         ground = replace(self.session.ground, proofs=proofs, ignore=k.ignore, force=k.force)
-        assessed = [
-            owned_by_another(self.session, self.unit.id, a)
-            for a in plan.assess(stage, world.cluster, world.pool, ground)
-        ]
+        assessed = self._ask(stage, ground)
+        for pause in AGAIN:
+            if not self._may_pass(assessed):
+                break
+            self._rest(pause)
+            assessed = self._ask(stage, ground)
         self.warnings += [text for a in assessed for text in a.warnings]
         if failed := [a for a in assessed if a.error]:
             hints = list(dict.fromkeys(a.hint for a in failed if a.hint))
-            raise Failed("\n".join(a.error for a in failed), hint=" ".join(hints))
+            raise Failed("\n".join(dict.fromkeys(a.error for a in failed)), hint=" ".join(hints))
         self._keep_to_plan(assessed)
         return assessed
+
+    def _ask(self, stage: tuple[Manifest, ...], ground: Ground) -> list[Assessment]:
+        cluster, pool = self.session.access(self.unit.id).cluster, self.session.world.pool
+        assessed = plan.assess(stage, cluster, pool, ground)
+        return [owned_by_another(self.session, self.unit.id, a) for a in assessed]
+
+    def _rest(self, seconds: float) -> None:
+        clock = self.session.world.clock
+        until = clock.monotonic() + seconds
+        self.turn.pause(lambda: clock.monotonic() >= until or self.session.stopped())
+
+    def _may_pass(self, assessed: Iterable[Assessment]) -> bool:
+        """Whether an account was refused what this run has only just allowed it."""
+        user = self.session.acts_as(self.unit.id)
+        refused = any(acting.lacks(user, a.error) for a in assessed)
+        return refused and self.session.rights_settle and not self.session.stopped()
 
     def _keep_to_plan(self, assessed: Iterable[Assessment]) -> None:
         """Nothing of a stage is applied when anything in it is not as planned; what was unknown may be."""
@@ -246,12 +267,13 @@ class Reconciliation:
         self.recorded_ahead = True
 
     def _send(self, todo: list[Assessment], proofs: Proofs) -> None:
-        cluster = self.session.begin()
+        cluster = self.session.writer(self.unit.id)
         self._make_way(todo)
         orders = [apply.Order(a.sent, a.live if a.cleans else None) for a in todo]
         sent = apply.send(orders, cluster, self.session.world.pool, self.session.stopped)
         self.session.evidence.wrote(s.ref for s in sent)
         self.session.exchange.wrote(s.ref for s in sent)
+        self.session.gave_rights(s.ref for s in sent)
         taken = {s.ref: s for s in sent if not s.error}
         for a in todo:
             if a.ref in taken:
@@ -261,7 +283,7 @@ class Reconciliation:
                 self.versions[a.ref] = taken[a.ref].version
         self.warnings += [text for s in taken.values() for text in s.warnings]
         if failed := [s for s in sent if s.error]:
-            raise Failed("\n".join(s.error for s in failed), hint=failed[0].hint)
+            raise Failed("\n".join(dict.fromkeys(s.error for s in failed)), hint=failed[0].hint)
         if len(sent) < len(todo):
             self._stop_if_told()
 
@@ -277,7 +299,7 @@ class Reconciliation:
         before = self.session.fresh(self.unit)
         self.session.write(replace(before, inventory=inventory.anew(before.inventory, anew)))
         timeout = self.unit.kustomization.timeout
-        errors = replacing.make_way(self.session, todo, timeout, self.turn.resting)
+        errors = replacing.make_way(self.session, self.unit.id, todo, timeout, self.turn.resting)
         self.session.evidence.wrote(anew)
         self._stop_if_told()
         if errors:
@@ -336,7 +358,7 @@ class Reconciliation:
         return f"{names}{left} left Git, and will be deleted once all of this is healthy."
 
     def _diagnose(self, verdict: health.Verdict) -> None:
-        self.unhealthy, self.diagnosis = checking.explain(self.session, verdict)
+        self.unhealthy, self.diagnosis = checking.explain(self.session, self.unit, verdict)
 
     def _judged(self) -> list[ResourceRef]:
         """What has to be healthy: with `wait` everything applied and all children, else `healthChecks`."""
@@ -470,7 +492,20 @@ class Reconciliation:
             except RunnerError as unrecorded:
                 self.warnings.append(f"its failure could not be recorded: {unrecorded.message}")
         self._tell(Phase.FAILED, message.partition("\n")[0])
-        return replace(self._outcome(State.FAILED), error=message, hint=exc.hint)
+        return replace(self._outcome(State.FAILED), error=message, hint=self._hint(exc))
+
+    def _hint(self, exc: RunnerError) -> str:
+        """What to do; where an account lacks rights, whether it is there at all."""
+        user = self.session.acts_as(self.unit.id)
+        if not acting.lacks(user, exc.message):
+            return exc.hint
+        try:
+            missing = self.session.is_missing(user)
+        except RunnerError:
+            missing = False
+        return (
+            f"{account_ref(user)} does not exist; create it, and bind it to a role." if missing else exc.hint
+        )
 
     def _says_something_new(self, message: str) -> bool:
         record = self.session.records.get(self.unit.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ OLD_VERSIONS = frozenset({"v1beta1", "v1beta2"})
 _PARTS = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 _UNSET: tuple[object, ...] = (None, False, [], {}, "")  # what says of a refused field that it is not used
 _REMOTE = ("git::", "gh:", "ssh://", "https://", "http://", "git@", "github.com:", "github.com/")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # of an object: it becomes part of a user's
 _HOLDS: Mapping[Type, tuple[type, str]] = {
     Type.STRING: (str, "not a string"),
     Type.BOOLEAN: (bool, "neither true nor false"),
@@ -40,6 +42,9 @@ def problems(manifest: Manifest) -> Iterator[str]:
         if not meta.get(name):
             yield f"metadata.{name} is missing"
     spec = manifest.get("spec")
+    account = isinstance(spec, Mapping) and spec.get("serviceAccountName")
+    if account and meta.get("namespace") and not _NAME.fullmatch(str(meta["namespace"])):
+        yield f"metadata.namespace is {meta['namespace']!r}, which is no name of a namespace"
     if spec is None:
         yield "spec is missing"
     elif not isinstance(spec, Mapping):
@@ -108,6 +113,8 @@ def _string(field: Field, at: str, value: str) -> Iterator[str]:
         yield f"{at} is {value!r}, not one of {', '.join(field.choices)}"
     if len(value) < field.shortest or (field.longest and len(value) > field.longest):
         yield f"{at} has {len(value)} characters; it takes {field.shortest} to {field.longest}"
+    if field.path == "serviceAccountName" and value and not _NAME.fullmatch(value):
+        yield f"{at} is {value!r}, which is no name of a ServiceAccount"
     yield from expressions.problems(field.path, at, value)
     if field.path == "components[]" and not _is_local(value):
         yield f"{at}: component path '{value}' must be local and relative"

@@ -208,8 +208,8 @@ FIELDS = (
     Field(
         "serviceAccountName",
         _STRING,
-        _NO,
-        "impersonation is not supported; run with that account's credentials instead",
+        _DIFFERENT,
+        "by impersonation, which the run's credentials have to allow; see *Other rights*",
     ),
     Field("sourceRef", _OBJECT, _YES, required=True),
     Field("sourceRef.apiVersion", _STRING, _YES, "ignored, as Flux ignores it"),

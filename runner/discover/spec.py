@@ -74,6 +74,7 @@ def parse(manifest: Manifest) -> Kustomization:
         post_build=_post_build(spec["postBuild"], own) if "postBuild" in spec else None,
         decrypts="decryption" in spec,
         keys_from=_keys_from(spec.get("decryption") or {}, own),
+        service_account=spec.get("serviceAccountName", ""),
         labels=metadata.get("labels") or {},
         annotations=metadata.get("annotations") or {},
         warnings=tuple(check.warnings(manifest)),

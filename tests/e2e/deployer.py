@@ -49,9 +49,10 @@ class Deployer:
         """As a new run has them: nothing is remembered of the cluster, and there is enough for lists."""
         evidence = Evidence(self.cluster, self.clock)
         evidence.expect(replace(ref, name=f"{ref.name}-{n}") for ref in self.places for n in range(FEW + 1))
-        session: Any = SimpleNamespace(evidence=evidence, options=SimpleNamespace(all=False), key=KEY)
+        session: Any = SimpleNamespace(options=SimpleNamespace(all=False), key=KEY)
+        access: Any = SimpleNamespace(evidence=evidence, user="")
         secrets = frozenset(ref for ref in self.places if ref.kind == "Secret")
-        return Proofs(session, dict(self.recorded), evidence.rules(), secrets)
+        return Proofs(session, access, dict(self.recorded), evidence.rules(), secrets)
 
     def assess(self, subject: Subject, proofs: plan.Proofs) -> Assessment:
         return plan.assess([subject.manifest], self.cluster, self.pool, Ground(proofs=proofs))[0]

@@ -192,6 +192,9 @@ class FakeCluster:
     def fenced(self, before_write: Callable[[], float]) -> FakeCluster:
         return self
 
+    def acting_as(self, user: str) -> FakeCluster:
+        raise NotImplementedError("a fake has no rights to ask for")
+
     def logs(self, ref: ResourceRef, container: str, *, previous: bool, lines: int) -> str:
         with self._mutex:
             self._count("GET", ref)

@@ -472,6 +472,46 @@ def test_acting_as_somebody_else(control_plane, namespace):
     assert set(told["groups"]) >= {"a", "system:masters"}
 
 
+def test_acting_as_an_account_is_neither_the_run_nor_who_the_kubeconfig_acts_as(control_plane, namespace):
+    """Also in what is made of it: where writes are fenced, and where nothing is tried again."""
+    connected = connect(
+        kubeconfig=str(control_plane.kubeconfig),
+        context=None,
+        impersonate="jane",
+        groups=["a", "system:masters"],
+    )
+    account = f"system:serviceaccount:{namespace}:robot"
+    acting = connected.acting_as(account).fenced(lambda: 30.0).impatient()
+    manifest = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "SelfSubjectReview",
+        "metadata": {"name": "me"},
+    }
+    told = acting.create(manifest)["status"]["userInfo"]
+    assert told["username"] == account
+    assert sorted(told["groups"]) == [
+        "system:authenticated",
+        "system:serviceaccounts",
+        f"system:serviceaccounts:{namespace}",
+    ]
+    ref = ResourceRef(namespace, "any", "", "ConfigMap", "v1")
+    for asked in (
+        lambda: acting.get(ref),
+        lambda: acting.list("", "ConfigMap", namespace=namespace),
+        lambda: acting.apply(
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "any", "namespace": namespace}}
+        ),
+        lambda: acting.delete(ref, uid="1"),
+        lambda: acting.patch(ref, []),
+        lambda: acting.watch("", "ConfigMap", resource_version="", namespace=namespace).__enter__(),
+    ):
+        with pytest.raises(Refused) as caught:
+            asked()
+        assert f'User "{account}" cannot' in caught.value.message
+        assert caught.value.hint == f"grant ServiceAccount/{namespace}/robot this permission"
+    assert connected.get(ref) is None, "who asked before asks as before"
+
+
 # --- kubeconfig ---
 
 

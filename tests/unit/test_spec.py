@@ -59,6 +59,8 @@ DEFAULTS = {
     "post_build": None,
     "decrypts": False,
     "keys_from": None,
+    "service_account": "",
+    "acts_as": "",
     "labels": {},
     "annotations": {},
     "warnings": (),
@@ -203,6 +205,15 @@ PROBLEMS = [
     (
         spec("kubeConfig: {configMapRef: {name: a}, secretRef: {name: b}}"),
         "exactly one of spec.kubeConfig.configMapRef or spec.kubeConfig.secretRef must be specified",
+    ),
+    (spec("serviceAccountName: 'a:b'"), "spec.serviceAccountName is 'a:b', which is no name of a ServiceAcc"),
+    (
+        spec('serviceAccountName: "a\\r\\n Impersonate-Group: system:masters"'),
+        "which is no name of a Service",
+    ),
+    (
+        spec("serviceAccountName: a", namespace="b:c"),
+        "metadata.namespace is 'b:c', which is no name of a name",
     ),
     (spec("dependsOn: [~]"), r"spec.dependsOn\[0\] is None, not an object"),
     (spec("commonMetadata: {labels: {a: true, b: x, c: ~}}"), "labels: the value of a, c is not a string"),

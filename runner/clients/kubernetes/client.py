@@ -37,12 +37,14 @@ class KubernetesCluster:
         discovery: Discovery | None = None,
         fence: Callable[[], float] | None = None,
         impatient: bool = False,
+        acting: str = "",
     ) -> None:
         self._transport = transport
         self._context = context
         self._discovery = discovery or Discovery(transport)
         self._fence = fence
         self._impatient = impatient
+        self._acting = acting
 
     @property
     def server(self) -> str:
@@ -69,14 +71,17 @@ class KubernetesCluster:
         self._transport.close()
 
     def fenced(self, before_write: Callable[[], float]) -> KubernetesCluster:
-        return self._view(fence=before_write, impatient=self._impatient)
+        return self._view(fence=before_write)
 
     def impatient(self) -> KubernetesCluster:
         """The same server without retries, for callers that come again by themselves."""
-        return self._view(fence=self._fence, impatient=True)
+        return self._view(impatient=True)
+
+    def acting_as(self, user: str) -> KubernetesCluster:
+        return self._view(acting=user)
 
     def version(self) -> str:
-        reply = self._transport.send(self._paced(Request("GET", "/version", "GET")))
+        reply = self._transport.send(self._sent(Request("GET", "/version", "GET")))
         return str(self._object(reply, "server version").get("gitVersion") or "")
 
     def api(self, group: str, kind: str, version: str = "") -> Api | None:
@@ -218,18 +223,22 @@ class KubernetesCluster:
         if not reply.ok and reply.code != HTTPStatus.NOT_FOUND:
             raise self._refusing(what)(reply)
 
-    def _view(self, *, fence: Callable[[], float] | None, impatient: bool) -> KubernetesCluster:
+    def _view(
+        self, *, fence: Callable[[], float] | None = None, impatient: bool = False, acting: str = ""
+    ) -> KubernetesCluster:
+        """The same with what is given; what the server serves is asked once, as the run itself."""
         return KubernetesCluster(
             self._transport,
             context=self._context,
             discovery=self._discovery,
-            fence=fence,
-            impatient=impatient,
+            fence=fence or self._fence,
+            impatient=impatient or self._impatient,
+            acting=acting or self._acting,
         )
 
     @contextmanager
     def _watch(self, request: Request, what: str) -> Iterator[Iterator[WatchEvent]]:
-        with self._transport.stream(self._paced(request)) as stream:
+        with self._transport.stream(self._sent(request)) as stream:
             if not isinstance(stream, Stream):
                 raise self._refusing(what)(stream)
             yield watching.events(stream.lines(), what)
@@ -240,20 +249,21 @@ class KubernetesCluster:
 
     def _exchange(self, request: Request, what: str) -> Reply:
         try:
-            return self._transport.send(self._paced(request))
+            return self._transport.send(self._sent(request))
         except Lost as error:
             raise ClusterError(f"{what}: {error.message}", hint=error.hint) from None
 
-    def _paced(self, request: Request) -> Request:
-        return changed(request, policy=Policy.NEVER) if self._impatient else request
+    def _sent(self, request: Request) -> Request:
+        policy = Policy.NEVER if self._impatient else request.policy
+        return changed(request, policy=policy, acting=self._acting)
 
     def _object(self, reply: Reply, what: str, private: Sequence[str] = ()) -> Manifest:
         if not reply.ok:
-            raise failures.refusal(reply, what, server=self.server, private=private)
+            raise failures.refusal(reply, what, server=self.server, private=private, acting=self._acting)
         return failures.object_in(reply.body, what)
 
     def _refusing(self, what: str) -> Callable[[Reply], ClusterError]:
-        return lambda reply: failures.refusal(reply, what, server=self.server)
+        return lambda reply: failures.refusal(reply, what, server=self.server, acting=self._acting)
 
     def _served(self, ref: ResourceRef, what: str) -> Api:
         """How an object is served, in whatever version."""

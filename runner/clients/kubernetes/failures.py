@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 
-from runner.errors import ClusterError, Refused
+from runner.errors import IMPERSONATION, ClusterError, Refused
+from runner.model import account_ref
 
 MESSAGE_LIMIT = 2_000
 """Characters of a server's message that are kept: some quote the whole object."""
@@ -25,6 +26,8 @@ _WEBHOOK_AWAY = re.compile(
     r"connection refused|connection reset|i/o timeout|context deadline exceeded|Client\.Timeout|"
     r"no endpoints available|no route to host|EOF|certificate signed by unknown authority"
 )
+_IMPERSONATING = re.compile(r'(User "[^"]*") cannot impersonate')
+_GRANT = "grant the kubeconfig's user this permission"
 _STORE_AWAY = re.compile(r"etcdserver: (?:leader changed|request timed out|no leader|too many requests)")
 
 
@@ -80,22 +83,32 @@ class Status:
             return cls()
 
 
-def refusal(reply: Reply, what: str, *, server: str, private: Sequence[str] = ()) -> ClusterError:
+def refusal(
+    reply: Reply, what: str, *, server: str, private: Sequence[str] = (), acting: str = ""
+) -> ClusterError:
     """The error for a reply that is no success.
 
     `what` is the object and what was tried with it, `Deployment/ns/app apply failed`; `private` are
-    the values that must not be repeated.
+    the values that must not be repeated; `acting` is the user that is impersonated.
     """
     if reply.code == HTTPStatus.UNAUTHORIZED:
         return unauthorized(server)
     status = Status.read(reply.body)
     text = shown(status, private) or _spoken(reply.code)
+    if acting and reply.code == HTTPStatus.FORBIDDEN and (who := _IMPERSONATING.search(status.message)):
+        return Refused(  # the same words of whatever was asked, so that they are said once
+            f"{account_ref(acting)} cannot be acted as (Forbidden): {who[1]} may not impersonate it",
+            code=reply.code,
+            reason=IMPERSONATION,
+            hint=f"allow the kubeconfig's user the verb impersonate on {account_ref(acting)}; until then "
+            "nothing is done in its place with the run's own rights",
+        )
     reason = f" ({status.reason})" if status.reason else ""
     return Refused(
         f"{what}{reason}: {text}",
         code=reply.code,
         reason=status.reason,
-        hint=_hint(reply.code),
+        hint=_hint(reply.code, acting),
         fields=status.fields,
     )
 
@@ -230,10 +243,10 @@ def _spoken(code: int) -> str:
         return f"the server answered {code}"
 
 
-def _hint(code: int) -> str:
-    if code == HTTPStatus.FORBIDDEN:
-        return "grant the kubeconfig's user this permission"
-    return ""
+def _hint(code: int, acting: str) -> str:
+    if code != HTTPStatus.FORBIDDEN:
+        return ""
+    return f"grant {account_ref(acting)} this permission" if acting else _GRANT
 
 
 def _flat(text: str) -> str:

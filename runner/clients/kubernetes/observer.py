@@ -32,6 +32,14 @@ class WatchingObserver:
         self._feeds: dict[tuple[Kind, str], Feed] = {}
         self._narrow: set[Kind] = set()  # may not be watched in all namespaces at once
         self._rediscovered_at = 0.0
+        self._others: dict[str, WatchingObserver] = {}  # by the user that they act as
+
+    def acting_as(self, user: str) -> WatchingObserver:
+        with self._lock:
+            if user not in self._others:
+                cluster = self._cluster.acting_as(user)
+                self._others[user] = WatchingObserver(cluster, pace=self._pace, keep=self._keep)
+            return self._others[user]
 
     @contextmanager
     def observe(self, refs: Collection[ResourceRef]) -> Iterator[Observation]:
@@ -96,6 +104,7 @@ class WatchingObserver:
     def close(self) -> None:
         """End the watches that nobody needs."""
         with self._lock:
+            others = tuple(self._others.values())
             idle = {key: feed for key, feed in self._feeds.items() if not feed.joined}
             for key in idle:
                 del self._feeds[key]
@@ -103,3 +112,5 @@ class WatchingObserver:
             feed.stop()
         for feed in idle.values():
             feed.wait()
+        for other in others:
+            other.close()
