@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runner import blame, cleaning, deviation, extent, impact, live, plan, proven, redact
+from runner import acting, blame, cleaning, deviation, extent, impact, live, plan, proven, redact
 from runner.changes import FieldChange
 from runner.drift import Difference, Drifted, Kind, Operation, Unknown
 from runner.errors import ClusterError
@@ -39,6 +39,7 @@ def find(session: Session, wanted: Callable[[Unit], bool], *, everywhere: bool =
     Nothing is written. With `everywhere` extra objects are looked for in every kind that the cluster
     serves, else in those that the entry has. The session is one of the deployed revision.
     """
+    accounts = acting.told(session, reduced=True)
     ground = _ground(session)
     differences: list[Difference] = []
     unknown: list[Unknown] = []
@@ -56,10 +57,10 @@ def find(session: Session, wanted: Callable[[Unit], bool], *, everywhere: bool =
         checked.append(id_)
         for each in _of_one(session, unit, ground):
             (differences if isinstance(each, Difference) else unknown).append(each)  # type: ignore[arg-type]
-    extra, warnings = _extra(session, frozenset(checked), everywhere=everywhere)
+    extra, odd = _extra(session, frozenset(checked), everywhere=everywhere)
     place = {id_: n for n, id_ in enumerate(checked)}
     ordered = sorted([*differences, *extra], key=lambda each: (place[each.kustomization], _by_kind(each.ref)))
-    return Found(tuple(ordered), tuple(unknown), tuple(checked), tuple(warnings))
+    return Found(tuple(ordered), tuple(unknown), tuple(checked), (*accounts, *odd))
 
 
 def _ground(session: Session) -> Ground:
@@ -96,7 +97,7 @@ def _of_one(session: Session, unit: Unit, ground: Ground) -> Iterator[Difference
         ignore=k.ignore,
         force=k.force,
     )
-    assessed = plan.assess(known, session.world.cluster, session.world.pool, own)
+    assessed = plan.assess(known, session.access(unit.id).cluster, session.world.pool, own)
     told = [each for a in assessed if (each := _told(session, unit, a)) is not None]
     yield from _placed(session, unit, told)
     if not as_deployed:

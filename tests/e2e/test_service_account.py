@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.api import MERGE
 from tests.e2e.harness import WRITES, Bench, Result, config_map, deployment, kustomization
 
 pytestmark = pytest.mark.cluster
@@ -371,3 +372,18 @@ def test_an_account_that_deletes_its_own_rights(world: Bench):
     assert set(result.changes("app").values()) == {"deleted"}
     assert world.config_maps() == {"left"}
     assert set(world.records()) == {"fleet", "other"}
+
+
+def test_drift_is_looked_for_and_put_back_as_the_account(world: Bench):
+    fleet(world, *account(world))
+    deploy(world)
+    path = f"/api/v1/namespaces/{world.namespace}/configmaps/one"
+    world.api.request("PATCH", path, {"data": {"key": "by hand"}}, MERGE)
+    before = len(world.events())
+
+    told = world.run("drift", "--policy", "correct", "-o", "json")
+
+    assert told.code == 0, told.stdout + told.stderr
+    assert world.get(path)["data"]["key"] == "value"
+    tried = [e for e in world.events()[before:] if e["verb"] == "patch" and e["requestURI"].startswith(path)]
+    assert actors(tried) == {user(world)}
