@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
+from tests.cluster.api import MERGE
 from tests.e2e.act import events
 from tests.e2e.act.workflow import Act
 from tests.e2e.harness import Bench, config_map, kustomization
@@ -114,7 +115,7 @@ def test_a_pull_request_gets_one_comment_and_its_deploy_says_so_there(act: Act, 
 
     assert [job.result for job in jobs] == ["success"] * 2, jobs[-1].printed
     (comment,) = server.repository.comments
-    assert "`ConfigMap/" in comment.body
+    assert "+2 created" in comment.body
     assert jobs[0].seen["comment-url"] == jobs[1].seen["comment-url"] != ""
     assert TOKEN not in "".join(
         line for job in jobs for line in job.printed.splitlines() if "add-mask" not in line
@@ -161,6 +162,27 @@ def test_a_dispatch_deploys_unless_told_otherwise(act: Act, world: Bench):
 
     assert job.result == "success", job.printed
     assert world.config_maps() == {"one"}
+
+
+def test_a_schedule_looks_for_drift_and_corrects_it_when_told_to(act: Act, world: Bench):
+    commit = fleet(world)
+    assert act.run("push", events.push(events.NOTHING, commit)).result == "success"
+    path = f"/api/v1/namespaces/{world.namespace}/configmaps/one"
+    world.api.request("PATCH", path, {"data": {"key": "by hand"}}, MERGE)
+    event = {"schedule": "17 * * * *"}
+
+    job = act.run("schedule", event, issue="false", fail_on="drift")
+
+    assert (job.result, job.code) == ("failure", 5), job.printed
+    assert (job.seen["drifted"], job.seen["corrected"]) == ("1", "0")
+    assert "by hand" in job.summary
+    assert world.get(path)["data"]["key"] == "by hand"
+
+    job = act.run("schedule", event, issue="false", policy="correct", fail_on="drift")
+
+    assert job.result == "success", job.printed
+    assert (job.seen["drifted"], job.seen["corrected"]) == ("0", "1")
+    assert world.get(path)["data"]["key"] == "value"
 
 
 def test_a_branch_that_goes_does_nothing(act: Act, world: Bench):
