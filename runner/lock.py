@@ -20,6 +20,9 @@ from runner.ports import Clock, Cluster, Observer
 
 WAITING = "kustodian.io/waiting"
 COMMIT = "kustodian.io/commit"
+WHOSE = 5.0
+"""Seconds that the end of a run may wait to say who took its lock."""
+
 MARGIN = 0.25  # of the lease's duration: what is left for answers under way when the last write starts
 MOST_TRANSITIONS = 2**31 - 1  # that the API takes
 RENEWALS = 4  # how often a lease is renewed within its duration
@@ -53,6 +56,9 @@ class Held:
     lost: str = ""  # why nothing may be written any more
     _renewed_at: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
+    _told: threading.Event = field(
+        default_factory=threading.Event
+    )  # it is known who has it, or never will be
 
     def check(self) -> float:
         """Seconds that a write may take from now on. Raises LockLost when it may not begin."""
@@ -61,6 +67,8 @@ class Held:
             if left > 0:
                 return left
             self.lost = f"{self.ref} could not be renewed in time"
+            self._told.set()
+        self._told.wait(WHOSE)
         raise LockLost(
             f"the lock is lost: {self.lost}", hint="nothing more was written; the next run goes on from here."
         )
@@ -78,6 +86,7 @@ class Held:
                 if isinstance(exc, Refused) and exc.reason in {"Invalid", "NotFound"}:
                     self.lost = f"{self.ref} is not this run's any more"  # at once; who has it can wait
                     self.lost = self._whose()
+                    self._told.set()
                     return  # else there may be time for another try
 
     def stop(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import shutil
 import socket
 import subprocess
@@ -60,6 +61,8 @@ def ssh_server(root: Path, directory: Path, authorized: Path) -> Iterator[SshSer
     }
     config = directory / "sshd_config"
     config.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+    if os.geteuid() == 0:  # where a service starts it, that makes this directory; sshd insists on it
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     process = subprocess.Popen([sshd(), "-D", "-e", "-f", str(config)], stderr=subprocess.DEVNULL)
 
     def listens() -> bool:

@@ -250,12 +250,16 @@ def test_the_hint_of_a_source_is_shown(fleet: Fleet):
     fleet.write("clusters/one/apps.yaml", APPS.replace("kind: GitRepository", "kind: Bucket"))
     told = fleet.run(code=1).err
     assert "apps: clusters/one/apps.yaml:1: flux-system/apps uses Bucket/flux-system/flux-system, and" in told
-    assert "\n  hint: only files of the repository that is checked out can be read.\n" in told
+    hint = (
+        "kustodian.yaml can say where its files are: "
+        "`sources: {Bucket/flux-system/flux-system: ./directory}`, or an oci:// URL."
+    )
+    assert f"\n  hint: {hint}\n" in told
     [error] = fleet.apps(code=1)["errors"]
-    assert error["hint"] == "only files of the repository that is checked out can be read."
+    assert error["hint"] == hint
     assert (error["file"], error["line"]) == ("clusters/one/apps.yaml", 1)
     tree = json.loads(fleet.run("-o", "json", command="tree", code=1).out)["kustomizations"]
-    assert ["\nhint: only files" in text for leaf in tree for text in leaf["problems"]] == [True]
+    assert ["\nhint: kustodian.yaml can say" in text for leaf in tree for text in leaf["problems"]] == [True]
 
 
 @pytest.mark.parametrize(

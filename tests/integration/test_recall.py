@@ -102,7 +102,10 @@ MISSES = {
     ),
     "a source's ignore file": (
         lambda r: r.write(".sourceignore", "apps/loose/a.yaml\n"),
-        {"apps/loose"},
+        {
+            "apps/loose",
+            "children",
+        },  # its parent: a guard holds the deletions, and it is told where it is written
     ),
     "a new file that the ignore file leaves out": (
         lambda r: r.write("apps/loose/ignored.yaml", config("ignored", text="2")),
