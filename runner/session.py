@@ -48,7 +48,8 @@ class Lock:
 
     def take(self) -> lock.Held:
         if self.held is None:
-            wanted = LockOptions(self.options.lease_duration, self.options.lock_timeout, self.commit)
+            patience = min(self.options.lock_timeout, self.options.timeout)
+            wanted = LockOptions(self.options.lease_duration, patience, self.commit)
             self.held = self._stack.enter_context(
                 lock.hold(
                     self.root,
