@@ -171,6 +171,9 @@ def _inputs(before: Unit, after: Unit, paths: Sequence[PathChange]) -> Iterator[
     yield from _variables(old.variables, new.variables)
     if old.variables.sources != new.variables.sources:
         yield Why(Cause.SOURCE, str(after.kustomization.source))
+    for name in sorted(old.pins.keys() | new.pins.keys()):
+        if old.pins.get(name) != new.pins.get(name):
+            yield Why(Cause.SOURCE, name)
     if old.ok != new.ok:
         yield Why(Cause.RENDER, f"{'head' if old.ok else 'base'} cannot be rendered")
 

@@ -23,7 +23,7 @@ from runner.clients.memory import DirectoryMemory
 from runner.desired import Clients
 from runner.errors import Interrupted
 from runner.options import Options
-from runner.ports import Artifacts, Cluster, Listener, Observer, Progress, Repositories
+from runner.ports import Artifacts, Cluster, Downloads, Listener, Observer, Progress, Repositories
 
 if TYPE_CHECKING:
     from runner.clients.kept import KeptContent
@@ -94,6 +94,7 @@ def clients(
             memory=memory,
             fetch=fetching.fetch,
             clone=fetching.clone,
+            download=fetching.download if fetching.deploys or options.allow_remote_bases else None,
             connect=_Connection(options, stop, stack) if with_cluster else None,
             cancel=stop.now,
             cancelled=stop.asked,
@@ -156,6 +157,7 @@ class _Fetching:
     kept: KeptContent | None = None
     registries: Artifacts | None = None
     repositories: Repositories | None = None
+    downloads: Downloads | None = None
     mutex: Any = field(default_factory=threading.RLock)
 
     def fetch(self) -> Artifacts:
@@ -182,6 +184,20 @@ class _Fetching:
                 self.stop.hooks.append(made.cancel)
                 self.repositories = made
         return self.repositories
+
+    def download(self) -> Downloads:
+        """What reads URLs."""
+        with self.mutex:
+            if self.downloads is None:
+                from runner.clients.network.downloads import HttpDownloads
+                from runner.clients.network.http import Http
+
+                resolver, _ = self._network()
+                made = HttpDownloads(Http(resolver), self.directory)
+                self.stop.hooks.append(made.cancel)
+                self.stack.callback(made.cancel)
+                self.downloads = made
+        return self.downloads
 
     def _network(self) -> tuple[Resolver, KeptContent]:
         """One resolver for all, so that a name has the same addresses as long as the run lasts."""

@@ -20,6 +20,7 @@ from runner.ports import (
     Builder,
     Clock,
     Cluster,
+    Downloads,
     Listener,
     Memory,
     Observer,
@@ -30,7 +31,7 @@ from runner.ports import (
     Repository,
 )
 from runner.render import Keyring, NotRead, Recall, Renderer, unread
-from runner.sources import Checkout, GitRepositories, OciRepositories, Target, mapping
+from runner.sources import Bases, Checkout, GitRepositories, OciRepositories, Target, mapping
 from runner.world import World
 
 _VALUES_HINT = "it holds what the cluster would answer: ConfigMaps and Secrets, each with its namespace."
@@ -54,6 +55,7 @@ class Clients:
     memory: Memory | None = None  # renderings of earlier runs; None: everything is rendered
     fetch: Callable[[], Artifacts] | None = None  # what reads registries; None: nothing is fetched
     clone: Callable[[], Repositories] | None = None  # what reads other repositories
+    download: Callable[[], Downloads] | None = None  # what reads URLs; None: nothing remote is built
     compare: Callable[[str, str], Ancestry] | None = None  # asked where the clone is too shallow to tell
     cancel: Callable[[], None] = lambda: None
     cancelled: Callable[[], bool] = lambda: False
@@ -81,6 +83,7 @@ class Desired:
     options: Options
     clients: Clients
     checkout: Checkout
+    builder: Builder
     root: Kustomization
     artifact: Artifact
     commit: str
@@ -158,13 +161,19 @@ class Desired:
         precedence = self.options.substitute_precedence
         live = unread if cluster is None and not self.stand_ins else ask
         keyring = self._keyring(reads=cluster is not None and self.options.may_read_secrets)
-        return Renderer(self.clients.builder, self.checkout.artifact, live, precedence, self.recall, keyring)
+        return Renderer(self.builder, self.checkout.artifact, live, precedence, self.recall, keyring)
 
     def _keyring(self, *, reads: bool) -> Keyring | None:
         """Nothing is decrypted unless Secrets may be read, or stand-ins for them are given."""
         if self.clients.opener is None or not (reads or self.stand_ins):
             return None
         return Keyring(self.clients.opener, self.options.keys if reads else {}, needed=reads)
+
+
+def _builder(clients: Clients, checkout: Checkout) -> Builder:
+    if clients.download is None or clients.clone is None:
+        return clients.builder
+    return Bases(clients.builder, clients.download, clients.clone, clients.directory, checkout.fetched)
 
 
 class NoEntry(UsageError):
@@ -215,7 +224,18 @@ def at(
         )
     approved = () if options.worktree else approvals(clients.repository.trailers(commit, TRAILER))
     chosen = replace(options, approve=options.approve | frozenset(approved))
-    return Desired(chosen, clients, checkout, root, artifact, commit, stand_ins, recall, approved)
+    return Desired(
+        chosen,
+        clients,
+        checkout,
+        _builder(clients, checkout),
+        root,
+        artifact,
+        commit,
+        stand_ins,
+        recall,
+        approved,
+    )
 
 
 def approvals(values: Sequence[str]) -> tuple[str, ...]:

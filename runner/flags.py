@@ -67,7 +67,12 @@ def values(command: F) -> F:
 
 
 def network(command: F) -> F:
-    """The flag of every command that may fetch for a preview."""
+    """The flags of every command that may fetch for a preview."""
+    command = click.option(
+        "--allow-remote-bases",
+        is_flag=True,
+        help="Let it fetch what kustomization files list by URL, as a deploy does.",
+    )(command)
     return click.option(
         "--allow-private-network",
         is_flag=True,

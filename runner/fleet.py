@@ -100,6 +100,8 @@ class Rendering:
     warnings: tuple[str, ...] = ()
     dropped: bool = False  # not all is known by name: Flux's reader leaves something out, or SOPS hides it
     variables: Variables = field(default_factory=Variables)
+    pins: Mapping[str, str] = field(default_factory=dict)
+    """What everything remote that its kustomization files list stood for, by URL."""
     foreign: bool = False  # built of files that are not this repository's
     origins: Callable[[], tuple[Place, ...]] = field(default=tuple, compare=False, repr=False)
     """Where each object is written, found out when first asked: that takes about as long as a build."""

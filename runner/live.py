@@ -146,10 +146,10 @@ def pending(session: Session, base: Fleet | None) -> Iterator[Pending]:
 
 def _why(session: Session, unit: Unit) -> str:
     """Why what the base renders was not deployed: a source that moved since, or anything else."""
-    own = str(unit.kustomization.source)
+    own = {str(unit.kustomization.source), *(unit.rendering.pins if unit.rendering else ())}
     for each in session.sources:
-        if each.source == own and each.moved:
-            return f"{own} moved from {each.recorded} to {each.revision}"
+        if each.source in own and each.moved:
+            return f"{each.source} moved from {each.recorded} to {each.revision}"
     return "the base is not what was last deployed"
 
 

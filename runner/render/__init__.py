@@ -203,6 +203,7 @@ def _rendering(k: Kustomization, built: Built, variables: Variables, places: Pla
         closure=built.closure,
         problems=tuple(problems),
         warnings=tuple(scrub(warning, secrets) for warning in warnings),
+        pins=built.pins,
         dropped=built.unnamed or any(w.code == "dropped" and _KFILE not in w.message for w in built.warnings),
         variables=variables,
         origins=functools.cache(lambda: places.of(objects)),
