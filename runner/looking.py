@@ -28,7 +28,7 @@ def _scope(command: flags.F) -> flags.F:
         click.option("-n", "--namespace", default="", help="Only Kustomizations of this namespace."),
     ):
         command = option(command)
-    return flags.cluster(command)
+    return flags.named(flags.cluster(command))
 
 
 @click.command(short_help="Show who renders, and who waits for whom.")
@@ -110,7 +110,7 @@ def events(**given: Any) -> int:  # noqa: ANN401 -- see tree
 def trace(**given: Any) -> int:  # noqa: ANN401 -- see tree
     """Show where an object comes from: Kustomization, parents, source, file, line, last commit.
 
-    Without --entry it is the one that the cluster was deployed from.
+    Without --entry and --cluster it is the one that the cluster was deployed from.
     """
     from runner.commands import options
     from runner.views import trace as view

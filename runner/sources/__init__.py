@@ -2,7 +2,6 @@
 
 from runner.sources.checkout import Checkout
 from runner.sources.git import GitRepositories
-from runner.sources.mapping import Target
 from runner.sources.oci import OciRepositories
 
-__all__ = ["Checkout", "GitRepositories", "OciRepositories", "Target"]
+__all__ = ["Checkout", "GitRepositories", "OciRepositories"]
