@@ -9,8 +9,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from runner import discover
-from runner.errors import ClusterError, RenderError, UsageError
+from runner import configuration, discover
+from runner.configuration import Configuration, Target
+from runner.errors import ClusterError, NotFetched, RenderError, UsageError
 from runner.fleet import Fleet, Unit
 from runner.forge import Ancestry
 from runner.model import Artifact, Kustomization, Manifest, ResourceRef, VariableSource
@@ -31,7 +32,7 @@ from runner.ports import (
     Repository,
 )
 from runner.render import Keyring, NotRead, Recall, Renderer, unread
-from runner.sources import Bases, Checkout, GitRepositories, OciRepositories, Target, mapping
+from runner.sources import Bases, Checkout, GitRepositories, OciRepositories
 from runner.world import World
 
 _VALUES_HINT = "it holds what the cluster would answer: ConfigMaps and Secrets, each with its namespace."
@@ -103,8 +104,9 @@ class Desired:
         """Every Kustomization, rendered as far as it can be. Without a cluster its values stay unknown.
 
         Raises:
-            RenderError: the root itself cannot be rendered.
-            UsageError: a Kustomization is malformed, or they wait for each other in a circle.
+            RootNotRendered: the root itself cannot be rendered.
+            discover.Malformed: a Kustomization is, or two render it.
+            CycleError: Kustomizations render each other's variables in a circle.
         """
         self.clients.listener(Progress("", Phase.RENDERING, SHORT.sub(r"\1", self.revision)))
         with self._mutex:
@@ -115,12 +117,7 @@ class Desired:
         )
         root = fleet.units[fleet.root]
         if root.rendering is not None and not root.rendering.ok:
-            raise RenderError(
-                f"{root.id} cannot be rendered: "
-                + "\n".join(str(problem) for problem in root.rendering.problems),
-                hint=root.rendering.hint
-                or f"nothing of {self.options.entry} can be known before its root renders.",
-            )
+            raise RootNotRendered(root, fleet, self.options.entry)
         return fleet
 
     def offline(self) -> Renderer:
@@ -176,6 +173,19 @@ def _builder(clients: Clients, checkout: Checkout) -> Builder:
     return Bases(clients.builder, clients.download, clients.clone, clients.directory, checkout.fetched)
 
 
+class RootNotRendered(RenderError):
+    """Nothing of an entry is known before its root renders; `fleet` has the root, and its problems."""
+
+    def __init__(self, root: Unit, fleet: Fleet, entry: str) -> None:
+        problems = root.rendering.problems if root.rendering else ()
+        super().__init__(
+            f"{root.id} cannot be rendered: " + "\n".join(map(str, problems)),
+            hint=(root.rendering.hint if root.rendering else "")
+            or f"nothing of {entry} can be known before its root renders.",
+        )
+        self.fleet = fleet
+
+
 class NoEntry(UsageError):
     """The revision has no such directory."""
 
@@ -211,7 +221,7 @@ def at(
         oci=OciRepositories(clients.fetch, clients.builder, live) if clients.fetch else None,
         git=GitRepositories(clients.clone, clients.builder, live) if clients.clone else None,
         branch=options.branch,
-        mapped=configured(clients, "" if options.worktree else commit) if mapped is None else mapped,
+        mapped=_mapped(clients, "" if options.worktree else commit) if mapped is None else mapped,
     )
     artifact = checkout.packed()
     if tree:
@@ -244,10 +254,14 @@ def approvals(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(digest for digest in given if _DIGEST.fullmatch(digest)))
 
 
-def configured(clients: Clients, commit: str) -> Mapping[str, Target]:
-    """What kustodian.yaml says of sources, at a commit or, with "", in the work tree. Raises UsageError."""
-    text = clients.repository.read(commit, mapping.FILE)
-    return mapping.parse(text) if text is not None else {}
+def configured(repository: Repository, commit: str) -> Configuration:
+    """What kustodian.yaml says at a commit or, with "", in the work tree. Raises UsageError."""
+    text = repository.read(commit, configuration.FILE)
+    return configuration.read(text) if text is not None else Configuration()
+
+
+def _mapped(clients: Clients, commit: str) -> Mapping[str, Target]:
+    return configured(clients.repository, commit).sources
 
 
 def _live(
@@ -257,7 +271,7 @@ def _live(
         if ref in stand_ins:
             return stand_ins[ref]
         if clients.connect is None or (options.dry_run and not options.read_secrets):
-            raise UsageError(
+            raise NotFetched(
                 f"{ref} is needed to fetch a source, and it is not read from a cluster here",
                 hint="--read-secrets lets a dry run read it, and --values can give it; an OCIRepository that "
                 "names no Secret uses docker's own login.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from runner.model import Kustomization, Manifest, ResourceRef, VariableSource
@@ -142,6 +142,28 @@ class Unit:
     @property
     def objects(self) -> tuple[Manifest, ...]:
         return self.rendering.objects if self.rendering else ()
+
+
+def twice(wanted: Iterable[tuple[str, Iterable[Manifest]]]) -> dict[ResourceRef, tuple[str, ...]]:
+    """The objects that more than one Kustomization wants, sorted, with whoever does.
+
+    They would take such an object from each other for ever. A Kustomization that two render is malformed.
+    """
+    found: dict[ResourceRef, list[str]] = {}
+    for id_, objects in wanted:
+        for manifest in objects:
+            found.setdefault(ResourceRef.of(manifest), []).append(id_)
+    return {
+        ref: tuple(sorted(ids))
+        for ref, ids in sorted(found.items())
+        if len(ids) > 1 and ref.kind != "Kustomization"
+    }
+
+
+def two_owners(ref: ResourceRef, ids: Iterable[str]) -> Problem:
+    """What is wrong with an object that more than one wants."""
+    names = " and by ".join(ids)
+    return Problem("two_owners", f"{ref} is wanted by {names}; keep it in one of them", "validate")
 
 
 @dataclass(frozen=True, slots=True)

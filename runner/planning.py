@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ from runner.desired import SHORT, TRAILER, Desired
 from runner.errors import UsageError
 from runner.evidence import Evidence
 from runner.exchange import Exchange, same_path
-from runner.fleet import Fleet, Unit
+from runner.fleet import Fleet, Unit, twice, two_owners
 from runner.inventory import Entry
 from runner.model import Held, Manifest, ResourceRef
 from runner.ports import Cluster
@@ -189,17 +188,12 @@ def _claim(made: Session, ours: Mapping[str, Record]) -> None:
 
     An object that two want is refused: they would take it from each other for ever.
     """
-    wanted: dict[ResourceRef, list[str]] = defaultdict(list)
-    for unit in made.fleet:
-        scoped = plan.scoped(unit.objects, made.world.cluster)
-        made.want(unit.id, scoped)
-        for manifest in scoped:
-            wanted[ResourceRef.of(manifest)].append(unit.id)
-    for ref, ids in sorted(wanted.items()):
-        if len(ids) > 1 and ref.kind != "Kustomization":
-            for id_ in ids:
-                names = " and by ".join(sorted(ids))
-                _refuse(made, id_, f"{ref} is wanted by {names}; keep it in one of them")
+    wanted = [(unit.id, plan.scoped(unit.objects, made.world.cluster)) for unit in made.fleet]
+    for id_, scoped in wanted:
+        made.want(id_, scoped)
+    for ref, ids in twice(wanted).items():
+        for id_ in ids:
+            _refuse(made, id_, two_owners(ref, ids))
     for unit in made.fleet:
         record = ours.get(unit.id)
         if record is not None and not unit.rendered:
@@ -216,10 +210,10 @@ def _tracked(made: Session, ours: Mapping[str, Record]) -> dict[str, set[Resourc
     }
 
 
-def _refuse(made: Session, id_: str, text: str) -> None:
+def _refuse(made: Session, id_: str, problem: Problem) -> None:
     unit = made.units[id_]
     if unit.rendering is not None:
-        problems = (*unit.rendering.problems, Problem("two_owners", text, "validate"))
+        problems = (*unit.rendering.problems, problem)
         made.units[id_] = replace(unit, rendering=replace(unit.rendering, problems=problems))
 
 

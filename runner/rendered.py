@@ -36,9 +36,10 @@ class Problem:
     """One thing that is wrong with what was rendered or parsed; data, never raised.
 
     `code` is one of: missing_path, missing_file, outside_root, yaml, cycle, remote_refused, remote,
-    file_too_big, decryption, encrypted, irregular, too_deep, panic, missing_variable, invalid_variable_name,
-    substitution, not_an_object, build, internal; for warnings: unknown_field, spec_generator, dropped,
-    not_a_string, escaped_variable, lines_joined, remote.
+    file_too_big, decryption, encrypted, source, not_fetched, variable_source, two_owners, malformed,
+    two_parents, irregular, too_deep, panic, missing_variable, invalid_variable_name, substitution,
+    not_an_object, build, internal; for warnings: unknown_field, spec_generator, dropped, not_a_string,
+    escaped_variable, lines_joined, remote.
     """
 
     code: str

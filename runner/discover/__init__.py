@@ -14,8 +14,10 @@ from runner.errors import CycleError, UsageError
 from runner.fleet import Fleet, Produced, Rendering, Unit, Variables
 from runner.model import Kustomization, Manifest, ResourceRef
 from runner.origins import is_origin
+from runner.rendered import Problem
 
 __all__ = [
+    "Malformed",
     "Renderer",
     "children",
     "held",
@@ -32,6 +34,15 @@ __all__ = [
 Objects = Mapping[ResourceRef, Produced]
 _MOST_NAMES = 3  # after a warning
 _FEW = 8  # so many builds take less time than writing all files of a large repository
+
+
+class Malformed(UsageError):
+    """Kustomizations that are not what Flux takes, or that two render; `fleet` has all the others."""
+
+    def __init__(self, problems: Sequence[Problem], fleet: Fleet) -> None:
+        super().__init__("\n".join(dict.fromkeys(map(str, problems))), hint=problems[0].hint)
+        self.problems = tuple(dict.fromkeys(problems))
+        self.fleet = fleet
 
 
 class Renderer(Protocol):
@@ -66,7 +77,7 @@ def walk(
     What is `paused` is treated as if its spec suspended it.
 
     Raises:
-        UsageError: a Kustomization is malformed, or rendered by two parents.
+        Malformed: a Kustomization is, or two render it.
         CycleError: Kustomizations render each other's variables in a circle.
     """
     search = _Search(start, adopted, {} if parsed is None else parsed, frozenset(paused))
@@ -74,10 +85,11 @@ def walk(
     search.settle(offline, pool)
     if offline is not renderer:
         search.settle(renderer, pool)
-    if search.invalid:
-        raise _all(search.invalid)
     units = {id_: placed(unit, search.units.get(unit.parent)) for id_, unit in search.units.items()}
-    return Fleet(start.id, dict(sorted(units.items())))
+    fleet = Fleet(start.id, dict(sorted(units.items())))
+    if search.invalid:
+        raise Malformed(search.invalid, fleet)
+    return fleet
 
 
 def children(unit: Unit, parsed: Parsed | None = None) -> tuple[Unit, ...]:
@@ -127,7 +139,7 @@ class _Search:
     parsed: Parsed
     paused: frozenset[str] = frozenset()
     units: dict[str, Unit] = field(default_factory=dict)
-    invalid: list[UsageError] = field(default_factory=list)
+    invalid: list[Problem] = field(default_factory=list)
     _read: dict[str, tuple[Rendering | None, tuple[Unit, ...]]] = field(default_factory=dict)
     _made: dict[str, tuple[Rendering | None, Objects]] = field(default_factory=dict)
 
@@ -204,8 +216,10 @@ class _Search:
                 other = found.get(child.id)
                 if other is not None and other.parent != parent.id:
                     self.invalid.append(
-                        UsageError(
+                        Problem(
+                            "two_parents",
                             f"Kustomization {child.id} is rendered by {other.parent} and by {parent.id}",
+                            "validate",
                             hint="keep it in one of them: each would take it from the other, and prune it.",
                         )
                     )
@@ -226,8 +240,10 @@ class _Search:
             if mine is not None and mine.id == self.start.id:
                 if _clean(mine.path) != _clean(self.start.path):
                     self.invalid.append(
-                        UsageError(
+                        Problem(
+                            "malformed",
                             f"the root {mine.id} in {self.start.path} has spec.path {mine.path}",
+                            "validate",
                             hint="name the directory that the root names as the entry; one entry is one "
                             "cluster.",
                         )
@@ -265,8 +281,10 @@ class _Search:
             return parse(manifest)
         except UsageError as exc:
             place = written(ResourceRef.of(manifest), parent)
-            told = f"{place}: {exc.message}" if place.file else exc.message
-            self.invalid.append(UsageError(redact.scrub(told, redact.of(parent)), hint=exc.hint))
+            told = redact.scrub(exc.message, redact.of(parent))
+            self.invalid.append(
+                Problem("malformed", told, "validate", file=place.file, line=place.line, hint=exc.hint)
+            )
             return None
 
     def _known(self, unit: Unit) -> Unit:
@@ -293,9 +311,3 @@ def _some(ids: Sequence[str]) -> str:
 
 def _clean(path: str) -> str:
     return "/".join(part for part in path.split("/") if part not in {"", "."})
-
-
-def _all(problems: Sequence[UsageError]) -> UsageError:
-    """One error that names every malformed Kustomization."""
-    texts = list(dict.fromkeys(problem.message for problem in problems))
-    return UsageError("\n".join(texts), hint=problems[0].hint)

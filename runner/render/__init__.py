@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runner.errors import Refused, RunnerError
+from runner.errors import NotFetched, Refused, RunnerError
 from runner.fleet import Keys, Produced, Rendering, Variables
 from runner.model import Artifact, Kustomization, Manifest, ResourceRef, VariableSource
 from runner.options import Precedence
@@ -81,7 +81,8 @@ class Renderer:
             artifact = self.artifact(k, variables.sources)
             built, places = self._built(k, variables, artifact, alone=alone)
         except RunnerError as exc:
-            problem = Problem("source", exc.message, "build", hint=exc.hint)
+            code = "not_fetched" if isinstance(exc, NotFetched) else "source"
+            problem = Problem(code, exc.message, "build", hint=exc.hint)
             return Rendering(problems=(problem,), variables=variables)
         rendering = replace(_rendering(k, built, variables, places), foreign=artifact.foreign)
         if rendering.ok:

@@ -3,7 +3,6 @@
 from runner.sources.bases import Bases
 from runner.sources.checkout import Checkout
 from runner.sources.git import GitRepositories
-from runner.sources.mapping import Target
 from runner.sources.oci import OciRepositories
 
-__all__ = ["Bases", "Checkout", "GitRepositories", "OciRepositories", "Target"]
+__all__ = ["Bases", "Checkout", "GitRepositories", "OciRepositories"]

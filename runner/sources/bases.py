@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from runner.errors import RunnerError, SourceError, UsageError
+from runner.errors import NotFetched, RunnerError, SourceError, UsageError
 from runner.model import Manifest
 from runner.ports import Builder, Downloads, Repositories
 from runner.rendered import (
@@ -144,7 +144,8 @@ class Bases:
         page = self._files.get(known.entries[-1]) if known.entries else None
         if page is not None and page.file is None:
             message += f" (as a file it has HTTP status {page.status})"
-        problem = replace(known, code="remote", message=message, hint=exc.hint)
+        code = "not_fetched" if isinstance(exc, NotFetched) else "remote"
+        problem = replace(known, code=code, message=message, hint=exc.hint)
         return replace(built, resources=(), problems=(problem,), wanted=())
 
     def _fetch(self, asked: Asked) -> None:
@@ -209,6 +210,8 @@ def _moving(commit: Commit) -> str:
 
 def _in_our_words(asked: Asked, exc: RunnerError) -> RunnerError:
     """Without what is told about the spec of a GitRepository: a remote base has none."""
+    if isinstance(exc, NotFetched):
+        return exc
     message = exc.message.removeprefix(f"{asked}: ")
     if "has a spec.url" in message:
         message = "it is no URL of a repository"
