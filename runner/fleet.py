@@ -53,6 +53,16 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
+class Remote:
+    """The way to the cluster that `spec.kubeConfig` names, or why it is not known."""
+
+    kubeconfig: bytes = field(default=b"", repr=False)
+    why: str = ""  # there is none
+    asked: bool = True  # False in a preview: no Secret is read
+    live: bool = False  # answered by the run's own cluster, which may have another answer later
+
+
+@dataclass(frozen=True, slots=True)
 class Variables:
     """What a build takes from elsewhere: the values of its expressions, and its source's definition."""
 
@@ -70,6 +80,7 @@ class Variables:
     sources: tuple[Manifest, ...] = field(default=(), repr=False)
     """What the desired state has of the source, of what makes it, and of what it logs in with."""
     keys: Keys | None = None  # None: nothing is to be decrypted
+    remote: Remote | None = None  # None: its objects go to the run's own cluster
 
     @property
     def known(self) -> bool:

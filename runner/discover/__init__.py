@@ -83,10 +83,12 @@ def walk(
 def children(unit: Unit, parsed: Parsed | None = None) -> tuple[Unit, ...]:
     """The Kustomizations that a rendered one contains, itself left out, not rendered themselves yet.
 
+    What goes to another cluster is not followed: there it is an object like any other.
+
     Raises:
         UsageError: one of them is malformed.
     """
-    if unit.rendering is None:
+    if unit.rendering is None or unit.kustomization.target:
         return ()
     known = {} if parsed is None else parsed
     return tuple(
@@ -233,6 +235,14 @@ class _Search:
                         )
                     )
                     return unit
+                if mine.target:
+                    self.invalid.append(
+                        UsageError(
+                            f"the root {mine.id} has spec.kubeConfig",
+                            hint="run with a kubeconfig of that cluster instead.",
+                        )
+                    )
+                    return unit
                 same = mine.manifest.get("spec") == unit.kustomization.manifest.get("spec")
                 return unit if same else held(Unit(mine, shown=view), self.paused)
         return unit
@@ -277,7 +287,9 @@ class _Search:
 
 
 def _produced(unit: Unit) -> Objects:
-    """Every ConfigMap, Secret and source that a unit renders, and what makes sources."""
+    """Every ConfigMap, Secret and source that a unit renders for this cluster, and what makes sources."""
+    if unit.kustomization.target:
+        return {}
     return {
         ResourceRef.of(manifest): Produced(unit.id, manifest)
         for manifest in unit.objects
