@@ -69,14 +69,14 @@ def idle(sides: Sides, found: Iterable[Affected], paths: Sequence[PathChange]) -
 def known_child(sides: Sides, unit: Unit, *, of_base: bool) -> bool:
     """Whether the other side could have contained a Kustomization that only this side has.
 
-    Where its parent cannot be rendered, or stands aside, nothing is known about it there; nor is it where
-    the parent itself is missing for that reason.
+    Where its parent cannot be rendered, stands aside, or goes to another cluster, nothing is known about it
+    there; nor is it where the parent itself is missing for that reason.
     """
     here, there = (sides.before, sides.after) if of_base else (sides.after, sides.before)
     parent: Unit | None = unit
     while parent is not None and parent.parent:
         if other := there(parent.parent):
-            return other.rendered
+            return other.rendered and not other.kustomization.target
         parent = here(parent.parent)
     return True
 

@@ -33,7 +33,7 @@ from runner.ports import (
 )
 from runner.render import Keyring, NotRead, Recall, Renderer, unread
 from runner.sources import Bases, Checkout, GitRepositories, OciRepositories
-from runner.world import World
+from runner.world import Reach, World
 
 _VALUES_HINT = "it holds what the cluster would answer: ConfigMaps and Secrets, each with its namespace."
 TRAILER = "Kustodian-Approve"
@@ -52,6 +52,7 @@ class Clients:
     listener: Listener
     directory: Path  # an empty directory of ours
     connect: Callable[[], tuple[Cluster, Observer]] | None = None  # None: no cluster is asked anything
+    reach: Reach | None = None  # other clusters, by their kubeconfigs
     opener: Opener | None = None  # None: nothing is ever decrypted
     memory: Memory | None = None  # renderings of earlier runs; None: everything is rendered
     fetch: Callable[[], Artifacts] | None = None  # what reads registries; None: nothing is fetched
@@ -63,7 +64,8 @@ class Clients:
 
     def world(self) -> World:
         cluster, observer = self._connected()
-        return World(cluster, observer, self.clock, self.pool, self.listener, self.cancel, self.cancelled)
+        made = World(cluster, observer, self.clock, self.pool, self.listener, self.cancel, self.cancelled)
+        return replace(made, reach=self.reach) if self.reach is not None else made
 
     def reachable(self) -> Cluster:
         """The cluster, once it has answered. Raises ClusterError when it does not."""

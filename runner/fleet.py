@@ -53,6 +53,16 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
+class Remote:
+    """The way to the cluster that `spec.kubeConfig` names, or why it is not known."""
+
+    kubeconfig: bytes = field(default=b"", repr=False)
+    why: str = ""  # there is none
+    asked: bool = True  # False in a preview: no Secret is read
+    live: bool = False  # answered by the run's own cluster, which may have another answer later
+
+
+@dataclass(frozen=True, slots=True)
 class Variables:
     """What a build takes from elsewhere: the values of its expressions, and its source's definition."""
 
@@ -70,6 +80,7 @@ class Variables:
     sources: tuple[Manifest, ...] = field(default=(), repr=False)
     """What the desired state has of the source, of what makes it, and of what it logs in with."""
     keys: Keys | None = None  # None: nothing is to be decrypted
+    remote: Remote | None = None  # None: its objects go to the run's own cluster
 
     @property
     def known(self) -> bool:
@@ -144,20 +155,21 @@ class Unit:
         return self.rendering.objects if self.rendering else ()
 
 
-def twice(wanted: Iterable[tuple[str, Iterable[Manifest]]]) -> dict[ResourceRef, tuple[str, ...]]:
-    """The objects that more than one Kustomization wants, sorted, with whoever does.
+def twice(wanted: Iterable[tuple[str, str, Iterable[Manifest]]]) -> list[tuple[ResourceRef, tuple[str, ...]]]:
+    """The objects that more than one Kustomization wants in one cluster, sorted, with whoever does.
 
-    They would take such an object from each other for ever. A Kustomization that two render is malformed.
+    `wanted` has the id of each Kustomization, its target and its objects. They would take such an object
+    from each other for ever. A Kustomization that two render is malformed.
     """
-    found: dict[ResourceRef, list[str]] = {}
-    for id_, objects in wanted:
+    found: dict[tuple[str, ResourceRef], list[str]] = {}
+    for id_, target, objects in wanted:
         for manifest in objects:
-            found.setdefault(ResourceRef.of(manifest), []).append(id_)
-    return {
-        ref: tuple(sorted(ids))
-        for ref, ids in sorted(found.items())
+            found.setdefault((target, ResourceRef.of(manifest)), []).append(id_)
+    return [
+        (ref, tuple(sorted(ids)))
+        for (_, ref), ids in sorted(found.items())
         if len(ids) > 1 and ref.kind != "Kustomization"
-    }
+    ]
 
 
 def two_owners(ref: ResourceRef, ids: Iterable[str]) -> Problem:

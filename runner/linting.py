@@ -189,7 +189,7 @@ def _circle(fleet: Fleet) -> Iterator[Remark]:
 
 def _twice(fleet: Fleet) -> Iterator[Remark]:
     """Each object that two want, told where each of them has it."""
-    for ref, ids in twice((unit.id, unit.objects) for unit in fleet).items():
+    for ref, ids in twice((unit.id, unit.kustomization.target, unit.objects) for unit in fleet):
         for id_ in dict.fromkeys(ids):
             unit = fleet.units[id_]
             place = None if _foreign(unit) else discover.written(ref, unit)

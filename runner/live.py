@@ -61,6 +61,8 @@ def _one(
     mine = by_ref.get((id_, change.ref))
     if mine is None and change.action in {Action.UNCHANGED, Action.SKIPPED}:
         return None
+    if session.why_unasked(id_):
+        return mine  # what two commits differ in is all that is known
     if assessed is None or assessed.live is None or assessed.merged is None:
         known = mine or ObjectChange(id_, change.ref, change.action, after=_shown(session, id_, change.ref))
         return replace(known, action=change.action, reason=change.reason)

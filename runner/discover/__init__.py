@@ -95,10 +95,12 @@ def walk(
 def children(unit: Unit, parsed: Parsed | None = None) -> tuple[Unit, ...]:
     """The Kustomizations that a rendered one contains, itself left out, not rendered themselves yet.
 
+    What goes to another cluster is not followed: there it is an object like any other.
+
     Raises:
         UsageError: one of them is malformed.
     """
-    if unit.rendering is None:
+    if unit.rendering is None or unit.kustomization.target:
         return ()
     known = {} if parsed is None else parsed
     return tuple(
@@ -238,20 +240,23 @@ class _Search:
                 continue
             mine = self._parse(manifest, unit)
             if mine is not None and mine.id == self.start.id:
-                if _clean(mine.path) != _clean(self.start.path):
-                    self.invalid.append(
-                        Problem(
-                            "malformed",
-                            f"the root {mine.id} in {self.start.path} has spec.path {mine.path}",
-                            "validate",
-                            hint="name the directory that the root names as the entry; one entry is one "
-                            "cluster.",
-                        )
-                    )
+                if problem := self._not_the_root(mine):
+                    self.invalid.append(problem)
                     return unit
                 same = mine.manifest.get("spec") == unit.kustomization.manifest.get("spec")
                 return unit if same else held(Unit(mine, shown=view), self.paused)
         return unit
+
+    def _not_the_root(self, mine: Kustomization) -> Problem | None:
+        """What of its own spec does not fit what the run started from."""
+        if _clean(mine.path) != _clean(self.start.path):
+            what = f"in {self.start.path} has spec.path {mine.path}"
+            hint = "name the directory that the root names as the entry; one entry is one cluster."
+        elif mine.target:
+            what, hint = "has spec.kubeConfig", "run with a kubeconfig of that cluster instead."
+        else:
+            return None
+        return Problem("malformed", f"the root {mine.id} {what}", "validate", hint=hint)
 
     def _children(self, parent: Unit) -> Iterable[Unit]:
         """What a unit contains; read again only when it renders something else."""
@@ -295,7 +300,9 @@ class _Search:
 
 
 def _produced(unit: Unit) -> Objects:
-    """Every ConfigMap, Secret and source that a unit renders, and what makes sources."""
+    """Every ConfigMap, Secret and source that a unit renders for this cluster, and what makes sources."""
+    if unit.kustomization.target:
+        return {}
     return {
         ResourceRef.of(manifest): Produced(unit.id, manifest)
         for manifest in unit.objects

@@ -15,7 +15,7 @@ from runner.options import Precedence
 from runner.origins import origins
 from runner.ports import Builder
 from runner.redact import scrub, shown
-from runner.render import explain, expressions, keys, part, traps
+from runner.render import explain, expressions, keys, part, remote, traps
 from runner.render.files import Files
 from runner.render.keys import Keyring
 from runner.render.locate import located
@@ -55,6 +55,9 @@ class Renderer:
             return self._before_substitution(k, desired, ref, found)
 
         made = resolve(k, desired, self.live, raw, self.precedence)
+        way, makers = remote.find(k, desired, self.live)
+        if way is not None:
+            made = replace(made, remote=way, producers=made.producers | makers)
         if found is None and not problems:
             return made
         return replace(

@@ -99,9 +99,15 @@ TWICE = [
 
 @pytest.mark.parametrize(("wanted", "found"), TWICE)
 def test_objects_that_two_want(wanted, found):
-    made = twice((id_, [config(name) for name in names]) for id_, names in wanted)
-    assert {ref.name: ids for ref, ids in made.items()} == found
+    made = twice((id_, "", [config(name) for name in names]) for id_, names in wanted)
+    assert {ref.name: ids for ref, ids in made} == found
+
+
+def test_the_same_name_in_another_cluster_is_another_object():
+    assert twice([("a", "", [config("x")]), ("b", "n/far", [config("x")])]) == []
+    (found,) = twice([("a", "n/far", [config("x")]), ("b", "n/far", [config("x")])])
+    assert found[1] == ("a", "b")
 
 
 def test_a_kustomization_that_two_render_is_another_matter():
-    assert twice([("a", [kustomization("x")]), ("b", [kustomization("x")])]) == {}
+    assert twice([("a", "", [kustomization("x")]), ("b", "", [kustomization("x")])]) == []
