@@ -66,7 +66,8 @@ def _one(
     if assessed is None or assessed.live is None or assessed.merged is None:
         known = mine or ObjectChange(id_, change.ref, change.action, after=_shown(session, id_, change.ref))
         return replace(known, action=change.action, reason=change.reason)
-    everything = masked(impact.fields(assessed.live, assessed.merged), secret_paths(session, id_, change.ref))
+    secret = secret_paths(session, id_, change.ref)
+    everything = masked(impact.fields(assessed.live, assessed.merged), secret)
     before = {each.path: each for each in mine.fields} if mine else {}
     own = tuple(each for each in everything if _touches(each.path, before))
     known = mine or ObjectChange(id_, change.ref, change.action, after=_shown(session, id_, change.ref))
@@ -76,7 +77,11 @@ def _one(
         reason=change.reason,
         fields=own,
         drift=tuple(each for each in everything if each not in own),
-        clashes=tuple(each.path for each in own if _clashes(each, before.get(each.path))),
+        clashes=tuple(
+            each.path
+            for each in own
+            if not _touches(each.path, secret) and _clashes(each, before.get(each.path))
+        ),
     )
 
 

@@ -109,6 +109,7 @@ class Bench:
     kubeconfig: Path
     api: Api
     env: dict[str, str] = field(default_factory=dict)
+    cluster: str = ""  # of kustodian.yaml: it says entry, root and kubeconfig
 
     @property
     def root(self) -> str:
@@ -128,8 +129,9 @@ class Bench:
             "adopt",
             "drift",
         }:
-            flags += ["--repo", str(self.repository.path), "--entry", ENTRY, "--root", self.root]
-        if arguments[0] in ON_A_CLUSTER or "--live" in arguments:
+            whole = ["--cluster", self.cluster] if self.cluster else ["--entry", ENTRY, "--root", self.root]
+            flags += ["--repo", str(self.repository.path), *whole]
+        if not self.cluster and (arguments[0] in ON_A_CLUSTER or "--live" in arguments):
             flags += ["--kubeconfig", str(kubeconfig or self.kubeconfig)]
         return [sys.executable, "-m", "runner.cli", arguments[0], *flags, *arguments[1:]]
 
