@@ -42,3 +42,4 @@ class Commit:
     tag: str = ""  # the tag object that names it; "" for a tag without one
     only: tuple[str, ...] = ()  # what a file's path begins with; empty: every file
     keys: Keys | None = None  # None: no signature is asked for
+    submodules: bool = False  # whether the files of these are wanted, too

@@ -25,6 +25,7 @@ from runner.sources.spec import Fetcher, Found
 
 REFUSED = ("recurseSubmodules", "sparseCheckout", "verify")
 IGNORE_FILE = ".sourceignore"  # has done its work in the source; it must not be read again
+_NO_SUBMODULES = "name the other repositories in spec.include: the checkout's submodules are left out."
 _MAPPED = f"{FILE} can say where its files are: `sources: {{SOURCE: ./directory}}`, or an oci:// URL."
 
 Objects = Mapping[ResourceRef, Manifest]
@@ -187,7 +188,8 @@ class Checkout:
                 return self._foreign(source, manifest, objects, self.git, users)
         spec = (manifest or {}).get("spec") or {}
         if refused := [field for field in REFUSED if spec.get(field)]:
-            raise UsageError(f"{source} sets spec.{refused[0]}, which is not supported", hint="leave it out.")
+            hint = "leave it out." if refused[0] != REFUSED[0] else _NO_SUBMODULES
+            raise UsageError(f"{source} sets spec.{refused[0]}, which is not supported", hint=hint)
         included = self._included(source, spec, objects, users)
         return self._packed(str(spec.get("ignore") or ""), included)
 

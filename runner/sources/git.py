@@ -20,8 +20,8 @@ from runner.sources.spec import Found, Live, Objects, Spec, certificates_of, fou
 
 HONOURED = frozenset(
     {
-        "ignore", "include", "interval", "provider", "proxySecretRef", "ref", "secretRef", "sparseCheckout",
-        "suspend", "timeout", "url", "verify",
+        "ignore", "include", "interval", "provider", "proxySecretRef", "recurseSubmodules", "ref",
+        "secretRef", "sparseCheckout", "suspend", "timeout", "url", "verify",
     }
 )  # fmt: skip
 VERSIONS = frozenset({"source.toolkit.fluxcd.io/v1", "source.toolkit.fluxcd.io/v1beta2"})
@@ -32,7 +32,6 @@ _TIMEOUT = 60.0
 _HASH = re.compile(r"[0-9a-f]{40}")
 _NAME = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\-][^\x00-\x20\x7f~^:?*\[\\]*")
 _HINTS = {
-    "recurseSubmodules": "name the other repositories in spec.include.",
     "certSecretRef": "Flux has no such field here; ca.crt, tls.crt and tls.key belong into spec.secretRef's.",
     "serviceAccountName": "give it a spec.secretRef.",
 }
@@ -74,13 +73,15 @@ class GitRepositories:
         spec = Spec(source, _checked(source, manifest))
         ref = spec.part("ref", _REF)
         only = _only(spec)
+        submodules = spec.flag("recurseSubmodules") and not only  # Flux has none in a sparse checkout
         access, keys = self._access(source, spec, objects), self._keys(source, spec, objects)
         if spec.flag("suspend"):
             commit, revision = _recorded(spec, recorded), recorded
         else:
             commit = self._commit(spec, ref, access)
             revision = _revision(ref, commit)
-        return WantedCommit(access, revision, replace(commit, only=only, keys=keys), spec.text("ignore"))
+        commit = replace(commit, only=only, keys=keys, submodules=submodules)
+        return WantedCommit(access, revision, commit, spec.text("ignore"))
 
     def _commit(self, spec: Spec, ref: Spec, access: GitAccess) -> Commit:
         """Flux's order: the commit, the name, the tag, the newest of a range, else the branch."""

@@ -492,3 +492,127 @@ def test_who_waits_hears_of_an_interrupt(repo, client):
         wait_until(lambda: server.seen, "the server is asked")
         client.cancel()
         assert isinstance(waiting.exception(timeout=60), SourceError)
+
+
+# --- submodules ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def nested(repo):
+    """The fleet has lib at vendor/lib, and lib has deep; the pinned commits are no tips any more."""
+    deep, lib = initial(repo.path.parent / "deep"), initial(repo.path.parent / "lib")
+    deep.write("deep.yaml", "kind: Deep\n")
+    lib.write("lib.yaml", "kind: Lib\n")
+    lib.commit()
+    link(repo, "vendor/lib", "../lib", link(lib, "deep", "../deep", deep.commit()))
+    for each in (deep, lib):
+        each.write("newer.yaml")
+        each.commit()
+    return repo
+
+
+def link(outer, path, url, commit):
+    file = outer.path / ".gitmodules"
+    known = file.read_text() if file.exists() else ""
+    outer.write(".gitmodules", f'{known}[submodule "the {path}"]\n\tpath = {path}\n\turl = {url}\n')
+    outer.git("add", ".gitmodules")
+    outer.git("update-index", "--add", "--cacheinfo", f"160000,{commit},{path}")
+    outer.git("commit", "--quiet", "-m", "link")
+    return outer.git("rev-parse", "HEAD")
+
+
+def recursive(client, where):
+    return tip(client, where, submodules=True)
+
+
+NESTED = {*ALL, ".gitmodules", "vendor/lib/.gitmodules", "vendor/lib/lib.yaml", "vendor/lib/deep/deep.yaml"}
+
+
+def test_submodules_at_their_pinned_commits(nested, make, tmp_path):
+    with git_server(nested.path.parent, login=BASIC) as server:
+        where = access(server.url("fleet"), user="robot", password=SECRET)
+        one = make()
+        assert pulled(one, where, tmp_path, recursive(one, where)) == NESTED
+        asked = [path for path, _ in server.seen]
+        assert all(any(path.startswith(f"/{name}/") for path in asked) for name in ("fleet", "lib", "deep"))
+        before = len([path for path, _ in server.seen if "/git-upload-pack" in path])
+        two = make()
+        assert pulled(two, where, tmp_path, recursive(two, where)) == NESTED
+        packs = [path for path, _ in server.seen if "/git-upload-pack" in path][before:]
+        assert not [path for path in packs if not path.startswith("/fleet/")]  # the others were kept
+
+
+def test_submodules_that_are_not_asked_for_are_left_out(nested, client, tmp_path):
+    with git_server(nested.path.parent) as server:
+        target = tmp_path / "out"
+        target.mkdir()
+        where = access(server.url("fleet"))
+        (warning,) = client.pull(where, tip(client, where), target)
+        assert "submodule vendor/lib is left out" in warning
+        assert files(target) == {*ALL, ".gitmodules"}
+
+
+def test_the_login_stays_at_its_server(repo, make, tmp_path):
+    other = initial(tmp_path / "other")
+    other.write("a.yaml")
+    commit = other.commit()
+    with git_server(repo.path.parent, login=BASIC) as server, git_server(tmp_path) as stranger:
+        link(repo, "lib", stranger.url("other"), commit)
+        where, one = access(server.url("fleet"), user="robot", password=SECRET), make()
+        assert "lib/a.yaml" in pulled(one, where, tmp_path, recursive(one, where))
+        assert stranger.seen
+        assert not [headers for _, headers in stranger.seen if "authorization" in headers]
+
+
+def test_a_preview_is_led_nowhere_by_a_submodule(repo, make, tmp_path):
+    """The repository is one that may be asked; the submodule is at an address that may not."""
+    commit = repo.git("rev-parse", "HEAD")
+    names = {"public.test": "127.0.0.1", "inside.test": "169.254.169.254"}
+    with git_server(repo.path.parent) as server:
+        link(repo, "lib", server.url("fleet", "inside.test"), commit)
+        one = make(lookup=lambda host, _port: (names[host],))
+        where = access(server.url("fleet", "public.test"))
+        told = "GitRepository/apps/web: submodule lib: inside.test .* is not reached from here"
+        refused(told, lambda: pulled(one, where, tmp_path, recursive(one, where)))
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("../gone", "submodule lib: http://127.0.0.1:[0-9]+/gone "),
+        ("git@git.example:team/lib.git", "submodule lib is at an ssh:// url"),
+        ("/etc", "submodule lib has a url that is not fetched"),
+    ],
+)
+def test_submodules_that_cannot_be_had(repo, client, tmp_path, url, told):
+    link(repo, "lib", url, "1" * 40)
+    with git_server(repo.path.parent) as server:
+        where = access(server.url("fleet"))
+        with pytest.raises((SourceError, UsageError), match=told) as caught:
+            pulled(client, where, tmp_path, recursive(client, where))
+        assert caught.value.message.startswith("GitRepository/apps/web: ")
+        assert "spec." not in caught.value.hint
+
+
+def test_a_commit_that_a_submodule_does_not_have(nested, client, tmp_path):
+    link(nested, "again", "../lib", "1" * 40)
+    with git_server(nested.path.parent) as server:
+        where = access(server.url("fleet"))
+        error = refused(
+            "submodule again: ", lambda: pulled(client, where, tmp_path, recursive(client, where))
+        )
+        assert ".gitmodules" in error.hint
+
+
+def test_there_is_an_end_to_submodules(repo, make, tmp_path):
+    lib = initial(repo.path.parent / "lib")
+    lib.write("zeros", bytes(700 << 10))
+    commit = lib.commit()
+    for name in ("a", "b"):
+        link(repo, name, "../lib", commit)
+    with git_server(repo.path.parent) as server:
+        where, small = access(server.url("fleet")), make(limits=Limits(bytes=1 << 20))
+        refused(
+            "submodule b: its files are more than 1 MiB",
+            lambda: pulled(small, where, tmp_path, recursive(small, where)),
+        )

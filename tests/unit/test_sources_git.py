@@ -160,7 +160,7 @@ def test_a_source_is_fetched_once(checkout, repositories):
 @pytest.mark.parametrize(
     ("spec", "told"),
     [
-        ({"recurseSubmodules": True}, "sets spec.recurseSubmodules, which is not supported"),
+        ({"recurseSubmodules": "yes"}, "has spec.recurseSubmodules, which is neither true nor false"),
         ({"provider": "github"}, "sets spec.provider github: only generic"),
         ({"certSecretRef": {"name": "x"}}, "sets spec.certSecretRef"),
         ({"serviceAccountName": "x"}, "sets spec.serviceAccountName"),
@@ -194,6 +194,12 @@ def test_what_is_refused_is_refused_by_name(checkout, spec, told):
 
 def test_what_is_false_is_not_set(checkout):
     assert artifact(checkout, git(recurseSubmodules=False, verify={}, provider="generic"))
+
+
+@pytest.mark.parametrize(("sparse", "wanted"), [([], True), (["apps"], False)])
+def test_submodules_are_asked_for_except_in_a_sparse_checkout(checkout, repositories, sparse, wanted):
+    artifact(checkout, git(recurseSubmodules=True, sparseCheckout=sparse))
+    assert asked(repositories)[1].submodules is wanted
 
 
 def test_a_suspended_source_stays_where_it_was(checkout, repositories):

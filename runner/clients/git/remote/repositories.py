@@ -14,17 +14,18 @@ from typing import TypeVar
 
 from runner.clients.archive import Limits
 from runner.clients.git.command import GitCommand
-from runner.clients.git.listing import Entry
-from runner.clients.git.remote import signatures
+from runner.clients.git.listing import SUBMODULE, SYMLINK, Entry
+from runner.clients.git.remote import signatures, submodules
 from runner.clients.git.remote.address import Address
 from runner.clients.git.remote.failures import Unadvertised, told, too_big
 from runner.clients.git.remote.process import Ended, Limited
 from runner.clients.git.remote.session import Session
+from runner.clients.git.remote.submodules import Submodule
 from runner.clients.git.tree import write_entries
 from runner.clients.kept import KeptContent
 from runner.clients.network import Resolver
 from runner.clients.network.retries import retried
-from runner.errors import SourceError
+from runner.errors import SourceError, UsageError
 from runner.ports import Blob
 from runner.repositories import Commit, GitAccess
 
@@ -118,6 +119,28 @@ class RemoteRepositories:
     # --- one commit ---------------------------------------------------------------------------------------
 
     def _pulled(self, access: GitAccess, commit: Commit, target: Path) -> tuple[str, ...]:
+        """Its files, and then those of its submodules, level by level; together they have the same limits."""
+        room = _Room(self.limits.bytes, self.limits.entries)
+        warnings, todo = self._written(access, commit, target, room)
+        fetched = 0
+        while todo:
+            each, fetched = todo.pop(0), fetched + 1
+            if fetched > submodules.MOST:
+                raise SourceError(f"it has more than {submodules.MOST} submodules")
+            try:
+                told, inner = self._written(
+                    each.access, Commit(each.commit, submodules=True), target, room, each
+                )
+            except (SourceError, UsageError) as exc:
+                raise submodules.told(exc, each.path) from exc
+            warnings, todo = warnings + told, todo + inner
+        return warnings
+
+    def _written(
+        self, access: GitAccess, commit: Commit, target: Path, room: _Room, at: Submodule | None = None
+    ) -> tuple[tuple[str, ...], list[Submodule]]:
+        """Write the files of one repository; what to warn about, and its submodules where they are wanted."""
+        prefix, depth = (f"{at.path}/", at.depth + 1) if at is not None else ("", 1)
         with tempfile.TemporaryDirectory(prefix="git-", dir=self.directory) as made:
             repository = Path(made)
             local = _made(repository)
@@ -125,7 +148,24 @@ class RemoteRepositories:
                 self._attempted(access, repository, lambda git: self._fetched(git, commit, local))
                 self._keep(access, commit, repository)
             self._verified(commit, repository, local)
-            return write_entries(local, self._files(commit, repository), target)
+            files = self._files(commit, repository, room, prefix.count("/"))
+            found: list[Submodule] = []
+            if commit.submodules:
+                links = [each for each in files if each.blob.mode == SUBMODULE]
+                files = [each for each in files if each.blob.mode != SUBMODULE]
+                found = submodules.named(links, self._urls(files, repository), access, prefix, depth)
+            moved = [each._replace(path=f"{prefix}{each.path}") for each in files]
+            return write_entries(local, moved, target), found
+
+    def _urls(self, files: Sequence[Entry], repository: Path) -> Mapping[str, str]:
+        """Where the submodules of a commit with these files are, by path."""
+        file = next((e for e in files if e.path == submodules.FILE and e.blob.mode != SYMLINK), None)
+        if file is None:
+            return {}
+        ended = self._here(repository).run("git", "config", "--blob", file.blob.id, "--list", "-z")
+        if ended.status:
+            raise SourceError(f"its {submodules.FILE} cannot be read")
+        return submodules.listed(ended.output)
 
     def _fetched(self, git: _Remote, commit: Commit, local: GitCommand) -> None:
         """That one commit; all of a branch only where the server gives nothing but what its refs name."""
@@ -138,8 +178,8 @@ class RemoteRepositories:
         if found.status or found.text != commit.id:
             raise SourceError(f"{git.address} has no commit {commit.id}", hint="is spec.ref right?")
 
-    def _files(self, commit: Commit, repository: Path) -> Sequence[Entry]:
-        """Every file that is wanted, when they are not too many and not too large."""
+    def _files(self, commit: Commit, repository: Path, room: _Room, below: int) -> Sequence[Entry]:
+        """Every file that is wanted, when they are not too many and not too large for what is left."""
         run = self._here(repository)
         ended = run.run("git", "ls-tree", "-r", "-l", "-z", "--full-tree", commit.id, most=MOST_READ)
         if ended.status:
@@ -153,10 +193,11 @@ class RemoteRepositories:
             if commit.only and not text.startswith(commit.only):
                 continue
             total += int(size) if size.isdigit() else 0
-            if text.count("/") >= self.limits.depth:
+            if text.count("/") + below >= self.limits.depth:
                 raise SourceError(f"its directories are more than {self.limits.depth} deep")
             found.append(Entry(text, Blob(int(mode, 8), name.decode())))
-        if total > self.limits.bytes or len(found) > self.limits.entries:
+        room.bytes, room.entries = room.bytes - total, room.entries - len(found)
+        if room.bytes < 0 or room.entries < 0:
             raise SourceError(
                 f"its files are more than {self.limits.bytes >> 20} MiB, or than {self.limits.entries:,}",
                 hint="spec.sparseCheckout takes a part of it.",
@@ -210,6 +251,14 @@ class RemoteRepositories:
         if len(packs) == 1 and (repository / "shallow").exists():  # that commit, and nothing else
             with packs[0].open("rb") as packed:
                 self.kept.put(*_key(access, commit), packed)
+
+
+@dataclass(slots=True)
+class _Room:
+    """What may still be written of a repository and its submodules."""
+
+    bytes: int
+    entries: int
 
 
 @dataclass(frozen=True, slots=True)
