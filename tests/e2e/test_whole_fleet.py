@@ -106,7 +106,7 @@ def test_who_has_them_deploys_all_of_it_once(whole: Fleet):
     told = world.reconcile()
 
     assert told.states == dict.fromkeys(FOREIGN | OURS, "ready")
-    assert world.config_maps() == {"web", "lib", "oci", "vendored", "base", "page", "settings"}
+    assert world.config_maps() == {"web", "part", "lib", "oci", "vendored", "base", "page", "settings"}
     revisions = {each["source"].partition("/")[0]: each["revision"] for each in told.json["sources"]}
     assert set(revisions) >= {"GitRepository", "OCIRepository"}
     assert len(told.json["sources"]) == 5

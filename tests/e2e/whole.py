@@ -155,10 +155,18 @@ def _servers(world: Bench, directory: Path, authority: Authority, stack: ExitSta
     served, keys = directory / "served", directory / "keys"
     (served / "team").mkdir(parents=True)
     keys.mkdir()
+    part = Repository(served / "part")
+    part.write("part.yaml", config_map(world, "part", **{"from": "part"}))
+    pinned = part.commit()
     for name in ("web", "lib"):
         other = Repository(served / name)
+        if name == "web":
+            other.write(".gitmodules", '[submodule "part"]\n\tpath = deploy/part\n\turl = ../part\n')
         other.write("deploy/web.yaml", config_map(world, name, **{"from": name}))
-        other.commit()
+        other.git("add", "--all")
+        if name == "web":
+            other.git("update-index", "--add", "--cacheinfo", f"160000,{pinned},deploy/part")
+        other.git("commit", "--quiet", "--message", "first")
         other.git("tag", "1.2.0")
     base = Repository(served / "team" / "base")
     base.write("base/kustomization.yaml", {"resources": ["base.yaml"]})
@@ -207,6 +215,7 @@ def _entry(fleet: Fleet) -> None:
             "web",
             url=servers.https.url("web"),
             ref={"branch": "main"},
+            recurseSubmodules=True,
             secretRef=named("git-token"),
         ),
         source(
