@@ -165,16 +165,23 @@ class _Search:
                 )
 
     def _render(self, renderer: Renderer, pool: Executor, todo: Sequence[tuple[Unit, Variables]]) -> None:
-        """Render each; what is remembered is not worth a thread."""
+        """Render each; what is remembered is not worth a thread, but what may have to be fetched is."""
         new = []
         for unit, variables in todo:
-            known = renderer.recalled(unit.kustomization, variables)
+            here = unit.kustomization.source == self.start.source
+            known = renderer.recalled(unit.kustomization, variables) if here else None
             if known is None:
                 new.append((unit, variables))
             else:
                 self.units[unit.id] = replace(unit, rendering=known)
         alone = len(new) <= _FEW
-        rendered = pool.map(lambda item: renderer.render(item[0].kustomization, item[1], alone=alone), new)
+
+        def made(item: tuple[Unit, Variables]) -> Rendering:
+            k, variables = item[0].kustomization, item[1]
+            known = renderer.recalled(k, variables) if k.source != self.start.source else None
+            return known or renderer.render(k, variables, alone=alone)
+
+        rendered = pool.map(made, new)
         for (unit, _), rendering in zip(new, rendered, strict=True):
             self.units[unit.id] = replace(unit, rendering=rendering)
 

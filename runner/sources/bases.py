@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 from runner.errors import NotFetched, RunnerError, SourceError, UsageError
 from runner.model import Manifest
+from runner.once import Once
 from runner.ports import Builder, Downloads, Repositories
 from runner.rendered import (
     ArtifactListing,
@@ -73,8 +73,7 @@ class Bases:
     most: int = MOST
     _files: dict[str, Page] = field(default_factory=dict)
     _trees: dict[Asked, Tree] = field(default_factory=dict)
-    _failed: dict[Asked, RunnerError] = field(default_factory=dict, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _asked: Once[None] = field(default_factory=Once, repr=False)
 
     def build(self, request: BuildRequest) -> Built:
         """Build with everything remote that it asks for; what cannot be had is a problem of the build."""
@@ -150,20 +149,20 @@ class Bases:
 
     def _fetch(self, asked: Asked) -> None:
         """Raises SourceError and UsageError; what failed once is not tried again."""
-        with self._lock:
-            if asked in self._failed:
-                raise self._failed[asked]
-            try:
-                if asked.git and asked not in self._trees:
-                    self._trees[asked] = self._cloned(asked)
-                    self.fetched[str(asked)] = self._trees[asked].revision
-                elif not asked.git and asked.url not in self._files:
-                    page = self._files[asked.url] = self._downloaded(asked)
-                    if page.digest:
-                        self.fetched[str(asked)] = page.digest
-            except RunnerError as exc:
-                self._failed[asked], self.fetched[str(asked)] = _in_our_words(asked, exc), ""
-                raise self._failed[asked] from exc
+        self._asked.get(asked, lambda: self._got(asked))
+
+    def _got(self, asked: Asked) -> None:
+        try:
+            if asked.git:
+                self._trees[asked] = self._cloned(asked)
+                self.fetched[str(asked)] = self._trees[asked].revision
+            else:
+                page = self._files[asked.url] = self._downloaded(asked)
+                if page.digest:
+                    self.fetched[str(asked)] = page.digest
+        except RunnerError as exc:
+            self.fetched[str(asked)] = ""
+            raise _in_our_words(asked, exc) from exc
 
     def _downloaded(self, asked: Asked) -> Page:
         _without_login(asked.url)

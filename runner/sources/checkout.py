@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import shutil
 import threading
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import orjson
 from runner.configuration import FILE, Directory, Elsewhere, ElsewhereInGit, Target
 from runner.errors import RunnerError, UsageError
 from runner.model import Artifact, Kustomization, Manifest, ResourceRef, SourceRef
+from runner.once import Once
 from runner.origins import EXTERNAL, GIT, OCI, is_generator, makes
 from runner.ports import Builder, Memory, Repository
 from runner.sources.copying import copy_tree
@@ -23,6 +25,8 @@ from runner.sources.late import Late, drop_excluded
 from runner.sources.mapping import elsewhere
 from runner.sources.spec import Fetcher, Found
 
+AT_ONCE = 4
+"""Sources that are fetched at the same time."""
 REFUSED = ("recurseSubmodules", "sparseCheckout", "verify")
 IGNORE_FILE = ".sourceignore"  # has done its work in the source; it must not be read again
 _NO_SUBMODULES = "name the other repositories in spec.include: the checkout's submodules are left out."
@@ -39,6 +43,7 @@ class Checkout:
     The root's source is always the checkout, whatever its URL and branch. Another GitRepository is
     the checkout when its URL is this repository and it asks for no other branch; else it is fetched, like an
     OCIRepository. An ExternalArtifact is composed of such sources, as its ArtifactGenerator says.
+    Any number of threads may ask; what is fetched is fetched once, a few at a time.
     """
 
     repository: Repository
@@ -54,10 +59,10 @@ class Checkout:
     recorded: Mapping[str, str] = field(default_factory=dict)  # revisions that the cluster was deployed from
     fetched: dict[str, str] = field(default_factory=dict)
     """The revision of every source that was asked for and is not of this checkout; "" where that failed."""
-    _artifacts: dict[Hashable, Artifact] = field(default_factory=dict)
-    _failed: dict[Hashable, RunnerError] = field(default_factory=dict, repr=False)
-    _lock: threading.RLock = field(default_factory=threading.RLock)
-    _made: int = 0
+    _artifacts: Once[Artifact] = field(default_factory=Once)
+    _found: Once[Found] = field(default_factory=Once, repr=False)
+    _names: Iterator[int] = field(default_factory=itertools.count)
+    _fetching: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AT_ONCE))
 
     def artifact(self, k: Kustomization, objects: Sequence[Manifest]) -> Artifact:
         """The files that a Kustomization is built from.
@@ -69,13 +74,11 @@ class Checkout:
             UsageError: the source is malformed, or asks for what is not supported.
             SourceError: it cannot be fetched.
         """
-        with self._lock:
-            return self._source(k.source, {ResourceRef.of(each): each for each in objects}, (k.id,))
+        return self._source(k.source, {ResourceRef.of(each): each for each in objects}, (k.id,))
 
     def packed(self, ignore: str = "") -> Artifact:
         """The checkout without what `.sourceignore` files, the defaults and `ignore` leave out."""
-        with self._lock:
-            return self._packed(ignore, ())
+        return self._packed(ignore, ())
 
     def _source(self, source: SourceRef, objects: Objects, users: tuple[str, ...]) -> Artifact:
         """The artifact of a source; `users` are whoever needs it, the last one directly."""
@@ -104,26 +107,14 @@ class Checkout:
         """The artifact of a source that kustodian.yaml maps."""
         match target:
             case Directory():
-                return self._cached((FILE, target.path), lambda at: self._directory(source, target, at))
+                whole = self._packed("", ())
+                return self._cached((FILE, target.path), lambda at: _directory(source, target, whole, at))
             case Elsewhere():
                 known = objects.get(source.ref) if source.kind == OCI else None
                 return self._foreign(source, elsewhere(source, target.spec, known), objects, self.oci)
             case ElsewhereInGit():
                 known = objects.get(source.ref) if source.kind == GIT else None
                 return self._foreign(source, elsewhere(source, target.spec, known), objects, self.git)
-
-    def _directory(self, source: SourceRef, target: Directory, at: Path) -> Artifact:
-        whole = self._packed("", ())
-        whole.prepare()
-        files = whole.root / target.path
-        if not files.is_dir():
-            raise UsageError(
-                f"{FILE}: {source} is mapped to {target.path}, which is no directory of {whole.revision}"
-            )
-        for entry in sorted(files.iterdir()):
-            if not entry.is_symlink():
-                copy_tree(entry, at / entry.name)
-        return Artifact(at, whole.revision)
 
     def _foreign(
         self,
@@ -134,23 +125,28 @@ class Checkout:
         users: tuple[str, ...] = (),
     ) -> Artifact:
         """The artifact of another place, fetched once; what went wrong is not tried again either."""
-        key = (source, _digest_of([manifest, *objects.values()]))
-        if key in self._failed:
-            raise self._failed[key]
         if fetcher is None:
             raise UsageError(f"{source} is not fetched here", hint=_MAPPED.replace("SOURCE", str(source)))
+
+        recorded = self.recorded.get(str(source), "")
+
+        def find() -> Found:
+            with self._fetching:
+                return fetcher.find(source, manifest, objects, recorded)
+
         try:
             included = self._included(source, manifest.get("spec") or {}, objects, users)
-            found = fetcher.find(source, manifest, objects, self.recorded.get(str(source), ""))
+            found = self._found.get((source, recorded, _digest_of([manifest, *objects.values()])), find)
             artifact = self._cached((found.key, included), lambda at: self._fetched(found, included, at))
-        except RunnerError as exc:
-            self._failed[key], self.fetched[str(source)] = exc, ""
+        except RunnerError:
+            self.fetched[str(source)] = ""
             raise
         self.fetched[str(source)] = artifact.revision
         return artifact
 
     def _fetched(self, found: Found, included: Included, target: Path) -> Artifact:
-        warnings = found.pull(target)
+        with self._fetching:
+            warnings = found.pull(target)
         for include, files in included:
             include.copy(files, target)
         if found.packed:
@@ -263,19 +259,34 @@ class Checkout:
         return self._cached((how.copies, how.revision, tuple((a, f.root) for a, f in files.items())), compose)
 
     def _cached(self, key: Hashable, make: Callable[[Path], Artifact]) -> Artifact:
-        if key not in self._artifacts:
-            target = self.directory / f"artifact-{self._made}"
-            self._made += 1
+        """What is made in a directory of its own; `make` asks for no other artifact."""
+
+        def made() -> Artifact:
+            target = self.directory / f"artifact-{next(self._names)}"
             target.mkdir(parents=True)
             try:
-                self._artifacts[key] = make(target)
+                return make(target)
             except RunnerError:
                 shutil.rmtree(target, ignore_errors=True)
                 raise
-        return self._artifacts[key]
+
+        return self._artifacts.get(key, made)
 
     def _drop_excluded(self, target: Path, ignore: str) -> None:
         drop_excluded(target, self.builder.artifact(target, ignore))
+
+
+def _directory(source: SourceRef, target: Directory, whole: Artifact, at: Path) -> Artifact:
+    whole.prepare()
+    files = whole.root / target.path
+    if not files.is_dir():
+        raise UsageError(
+            f"{FILE}: {source} is mapped to {target.path}, which is no directory of {whole.revision}"
+        )
+    for entry in sorted(files.iterdir()):
+        if not entry.is_symlink():
+            copy_tree(entry, at / entry.name)
+    return Artifact(at, whole.revision)
 
 
 def _digest_of(objects: Sequence[Manifest]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
@@ -17,6 +19,7 @@ from runner.origins import origins
 from runner.registries import Certificates, ProxyAccess
 from runner.repositories import Commit, Keys
 from runner.sources import Checkout, GitRepositories
+from runner.sources.checkout import AT_ONCE
 from tests.fakes.checkout import COMMIT, FakeBuilder, FakeRepository
 
 A, B, C, D, T = (letter * 40 for letter in "abcde")
@@ -155,6 +158,25 @@ def test_a_source_is_fetched_once(checkout, repositories):
     main = ("refs/heads/main", "refs/heads/main^{}")
     assert [what for what, _, names in repositories.asked if names == main] == ["refs"]
     assert checkout.fetched == {NAME: ""}
+
+
+def test_some_sources_are_fetched_at_the_same_time(checkout, repositories):
+    """So many at once meet at the barrier; with one more than these it would never open."""
+    meeting, waiting = threading.Barrier(AT_ONCE), []
+
+    def pull(_access, commit, target):
+        waiting.append(1)
+        assert len(waiting) <= AT_ONCE
+        meeting.wait(60)
+        waiting.pop()
+        (target / "commit").write_text(commit.id)
+        return ()
+
+    repositories.pull = pull
+    urls = [f"https://git.example/team/{number}.git" for number in range(2 * AT_ONCE)]
+    with ThreadPoolExecutor(len(urls)) as pool:
+        made = [*pool.map(lambda url: artifact(checkout, git(url=url)).root, urls)]
+    assert len({*made}) == len(urls)
 
 
 @pytest.mark.parametrize(

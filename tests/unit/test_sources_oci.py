@@ -190,7 +190,7 @@ def test_it_is_fetched_once_and_fails_once(checkout, artifacts):
     for _ in range(2):
         with pytest.raises(SourceError, match="it is broken"):
             artifact(checkout, oci(ref={"tag": "1.0.0"}))
-    assert sum(what == "digest" for what, *_ in artifacts.asked) == 3
+    assert sum(what == "digest" for what, *_ in artifacts.asked) == 2
 
 
 def test_logins_come_from_the_desired_state_first(checkout, artifacts, live):

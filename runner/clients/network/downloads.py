@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from runner.clients.network.failures import Refused
 from runner.clients.network.http import Http
 from runner.clients.network.messages import Request
 from runner.clients.network.retries import Passing
+from runner.once import Once
 from runner.rendered import Page
 
 LIMIT = 16 << 20
@@ -26,14 +26,10 @@ class HttpDownloads:
     http: Http
     directory: Path  # where bodies are for as long as the run lasts
     limit: int = LIMIT
-    _known: dict[str, Page] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _known: Once[Page] = field(default_factory=Once)
 
     def get(self, url: str) -> Page:
-        with self._lock:
-            if url not in self._known:
-                self._known[url] = self._got(url)
-            return self._known[url]
+        return self._known.get(url, lambda: self._got(url))
 
     def cancel(self) -> None:
         """End every wait."""

@@ -16,6 +16,7 @@ from runner.clients.oci.credentials import Login
 from runner.clients.oci.reference import is_digest, is_tag, place
 from runner.clients.oci.registry import DOCKER_MANIFEST, INDEXES, OCI_MANIFEST, Descriptor, Registry
 from runner.errors import SourceError
+from runner.once import Once
 from runner.registries import Layer, OciAccess
 
 _HINT = "`flux push artifact` makes what an OCIRepository can read."
@@ -36,7 +37,7 @@ class OciArtifacts:
     resolver: Resolver | None = None
     _cancelled: threading.Event = field(default_factory=threading.Event)
     _registries: dict[OciAccess, Registry] = field(default_factory=dict, repr=False)
-    _manifests: dict[tuple[OciAccess, str], Descriptor] = field(default_factory=dict, repr=False)
+    _manifests: Once[Descriptor] = field(default_factory=Once, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def tags(self, access: OciAccess) -> Sequence[str]:
@@ -82,14 +83,14 @@ class OciArtifacts:
             archive.extract(packed, target, self.limits, skip_links=not layer.copied)
 
     def _manifest(self, access: OciAccess, reference: str) -> Descriptor:
-        with self._lock:
-            known = self._manifests.get((access, reference))
-            if known is None:
-                known = self._registry(access).manifest(reference)
-                if known.media_type.startswith(_SCHEMA_1):
-                    raise SourceError(f"{reference} has a manifest of docker's schema 1", hint=_HINT)
-                self._manifests[access, reference] = self._manifests[access, known.digest] = known
-            return known
+        def asked() -> Descriptor:
+            found = self._registry(access).manifest(reference)
+            if found.media_type.startswith(_SCHEMA_1):
+                raise SourceError(f"{reference} has a manifest of docker's schema 1", hint=_HINT)
+            return found
+
+        found = self._manifests.get((access, reference), asked)
+        return self._manifests.get((access, found.digest), lambda: found)
 
     def _image(self, access: OciAccess, found: Descriptor) -> Descriptor:
         """The manifest itself, or the one of an index that Flux takes."""

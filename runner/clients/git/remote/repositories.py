@@ -26,6 +26,7 @@ from runner.clients.kept import KeptContent
 from runner.clients.network import Resolver
 from runner.clients.network.retries import retried
 from runner.errors import SourceError, UsageError
+from runner.once import Once
 from runner.ports import Blob
 from runner.repositories import Commit, GitAccess
 
@@ -54,19 +55,14 @@ class RemoteRepositories:
     directory: Path  # where repositories and logins are for as long as they are needed
     limits: Limits = field(default_factory=Limits)
     _cancelled: threading.Event = field(default_factory=threading.Event)
-    _refs: dict[tuple[GitAccess, tuple[str, ...]], Mapping[str, str]] = field(
-        default_factory=dict, repr=False
-    )
-    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _refs: Once[Mapping[str, str]] = field(default_factory=Once, repr=False)
     _recent: bool = False
 
     def refs(self, access: GitAccess, names: Sequence[str]) -> Mapping[str, str]:
         """What refs stand for now: `refs/heads/main`, `refs/tags/*`; `name^{}` is what a tag object names."""
-        with self._lock:
-            key = (access, tuple(names))
-            if key not in self._refs:
-                self._refs[key] = _of(access, lambda: self._listed(access, names))
-            return self._refs[key]
+        return self._refs.get(
+            (access, tuple(names)), lambda: _of(access, lambda: self._listed(access, names))
+        )
 
     def pull(self, access: GitAccess, commit: Commit, target: Path) -> tuple[str, ...]:
         """Write the files of a commit below `target`; what to warn about. Raises SourceError, UsageError."""
