@@ -161,7 +161,7 @@ def test_a_source_is_fetched_once(checkout, repositories):
 
 
 def test_some_sources_are_fetched_at_the_same_time(checkout, repositories):
-    """So many at once meet at the barrier; with one more than these it would never open."""
+    """So many meet at the barrier; it would never open for fewer."""
     meeting, waiting = threading.Barrier(AT_ONCE), []
 
     def pull(_access, commit, target):
