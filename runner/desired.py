@@ -134,6 +134,18 @@ class Desired:
             return False
         return self.contains(self.commit, commit)
 
+    def is_in(self, branch: str) -> bool | None:
+        """Whether a branch, as it stands at origin, has this run's commit; None when nobody can tell.
+
+        The clone does not: actions/checkout sets the branch to the commit that it is run for.
+        """
+        if self.clients.compare is not None:
+            seen = self.clients.compare(self.commit, branch)
+            if seen is not Ancestry.UNKNOWN:
+                return seen in {Ancestry.AHEAD, Ancestry.IDENTICAL}
+        tip = self.clients.repository.tip(branch)
+        return self.contains(tip, self.commit) if tip else None
+
     def contains(self, newer: str, older: str) -> bool | None:
         """Whether a commit has another one in its history; None when nobody can tell."""
         told = self.clients.repository.is_ancestor(older, newer)

@@ -317,6 +317,9 @@ class Repository(Protocol):
     def is_ancestor(self, older: str, newer: str) -> bool | None:
         """Whether `newer` contains `older`; None when the history at hand cannot tell."""
 
+    def tip(self, branch: str) -> str:
+        """The commit that origin has a branch at now; "" when that cannot be told."""
+
     def merge_base(self, one: str, other: str) -> str | None:
         """A commit that both contain; "" when there is none, None when the history at hand cannot tell."""
 

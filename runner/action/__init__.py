@@ -112,11 +112,9 @@ def _do(reporter: Reporter, progress: TextIO) -> Ending:
 
 @contextmanager
 def _reporter(inputs: Inputs) -> Iterator[Reporter]:
-    """With GitHub behind it, when there is a token to speak with, and anything to say."""
+    """With GitHub behind it, when there is a token to speak with; nothing is sent by that."""
     token, repository = inputs.text("token"), inputs.environment.get("GITHUB_REPOSITORY", "")
-    said = inputs.text("comment") != "never" or {inputs.text("checks"), inputs.text("statuses")} != {"none"}
-    said = said or (inputs.text("issue") != "false" and _is_watch(inputs))
-    if not (token and repository and said):
+    if not (token and repository):
         yield Reporter(None, inputs)
         return
     from runner.clients.clock import SystemClock
@@ -128,10 +126,6 @@ def _reporter(inputs: Inputs) -> Iterator[Reporter]:
         yield Reporter(forge, inputs)
     finally:
         forge.close()
-
-
-def _is_watch(inputs: Inputs) -> bool:
-    return inputs.text("mode") == "drift" or inputs.environment.get("GITHUB_EVENT_NAME") == "schedule"
 
 
 def _payload(environment: Mapping[str, str]) -> Mapping[str, Any]:

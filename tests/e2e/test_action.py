@@ -13,7 +13,7 @@ import yaml
 
 from runner import action
 from tests.e2e.harness import ENTRY, Bench, config_map, kustomization
-from tests.fakes.github import ROBOT, TOKEN, Server
+from tests.fakes.github import ROBOT, TOKEN, Fault, Server
 
 pytestmark = pytest.mark.cluster
 
@@ -75,7 +75,7 @@ def push(world: Bench, server: Server, tmp_path: Path) -> Push:
     world.repository.write(f"{ENTRY}/app.yaml", kustomization(world, "app", "app"))
     world.repository.write("app/one.yaml", config_map(world, "one"))
     commit = world.repository.commit()
-    server.repository.commit(commit)
+    server.repository.push("main", commit)
     server.repository.pull(7, commit, state="closed", merged_at="2030-01-01T00:00:00Z", commits=(commit,))
     return Push(world, server, tmp_path)
 
@@ -107,7 +107,7 @@ def test_a_failed_deploy_is_told_as_one(push: Push):
     push.server.repository.say(7, f"{push.marker}the preview\n", author=ROBOT)
     push.world.repository.write("app/two.yaml", {**config_map(push.world, "two"), "kind": "Nothing"})
     commit = push.world.repository.commit()
-    push.server.repository.commit(commit)
+    push.server.repository.push("main", commit)
     push.server.repository.pulls[7].commits = (commit,)
 
     code, log, outputs = push.run(INPUT_CHECKS="cluster")
@@ -182,7 +182,7 @@ def test_a_shallow_checkout_asks_github_what_is_newer(push: Push):
     assert push.run()[0] == 0
     world.repository.write("app/two.yaml", config_map(world, "two"))
     second = world.repository.commit()
-    push.server.repository.commit(second, first)
+    push.server.repository.push("main", second, first)
     shallow = world.repository.path / ".git" / "shallow"
     shallow.write_text(f"{second}\n")
 
@@ -196,3 +196,73 @@ def test_a_shallow_checkout_asks_github_what_is_newer(push: Push):
     code, log, _ = push.run()
     assert code == 7, log
     assert "is older than main@sha1:" in log
+
+
+@pytest.fixture
+def thrown_away(push: Push) -> str:
+    """A commit that main had until a forced push, checked out as a second run of its workflow does."""
+    repository = push.world.repository
+    first = repository.git("rev-parse", "HEAD")
+    assert push.run()[0] == 0
+    push.world.repository.write("app/old.yaml", config_map(push.world, "old"))
+    old = repository.commit()
+    push.server.repository.push("main", old, first)
+    repository.git("reset", "--quiet", "--hard", first)
+    push.world.repository.write("app/new.yaml", config_map(push.world, "new"))
+    new = repository.commit()
+    push.server.repository.push("main", new, first)
+    return old
+
+
+def again(push: Push, commit: str, **environment: str) -> tuple[int, str]:
+    """Run the workflow of a commit: actions/checkout sets its branch to it, whatever origin has."""
+    push.world.repository.git("checkout", "--quiet", "-B", "main", commit)
+    push.world.repository.git("update-ref", "refs/remotes/origin/main", commit)
+    code, log, _ = push.run(**environment)
+    return code, log
+
+
+@pytest.mark.parametrize("is_newer_deployed", [True, False])
+def test_a_commit_that_a_forced_push_threw_away_is_not_deployed_again(
+    push: Push, thrown_away: str, *, is_newer_deployed: bool
+):
+    if is_newer_deployed:
+        assert push.run()[0] == 0
+    code, log = again(push, thrown_away, INPUT_COMMENT="never")
+    assert code == 7, log
+    assert f"{thrown_away[:12]} is no longer in main" in log
+    assert "old" not in push.world.config_maps()
+    assert ("new" in push.world.config_maps()) is is_newer_deployed
+
+    code, log = again(push, thrown_away, **{"INPUT_ALLOW-OLDER": "true"})
+    assert code == 0, log
+    assert "old" in push.world.config_maps()
+
+
+def test_without_a_token_origin_tells_what_the_branch_has(push: Push, thrown_away: str, tmp_path: Path):
+    repository = push.world.repository
+    identity = f"{tmp_path}/origin.git"
+    repository.git("clone", "--quiet", "--bare", str(repository.path), identity)
+    repository.git("remote", "add", "origin", identity)
+    kept = repository.git("rev-parse", "HEAD")
+    takeover = {"INPUT_TOKEN": "", "INPUT_TAKEOVER": "true"}  # the repository has a name now
+    code, log = again(push, thrown_away, **takeover)
+    assert code == 7, log
+    assert f"{thrown_away[:12]} is no longer in main" in log
+    code, log = again(push, kept, **takeover)
+    assert code == 0, log
+    assert {"new", "old"} & push.world.config_maps() == {"new"}
+
+
+def test_a_shallow_checkout_of_a_thrown_away_commit_is_told_by_github(push: Push, thrown_away: str):
+    repository = push.world.repository
+    repository.git("remote", "add", "origin", "https://github.example/acme/fleet.git")
+    (repository.path / ".git" / "shallow").write_text(f"{thrown_away}\n")
+    code, log = again(push, thrown_away, INPUT_TAKEOVER="true")
+    assert code == 7, log
+    assert f"{thrown_away[:12]} is no longer in main" in log
+    assert any(call.path.endswith(f"/compare/{thrown_away}...main") for call in push.server.calls)
+    push.server.on("GET", "/compare", Fault(status=404, message="Not Found"), times=4)
+    code, log = again(push, thrown_away, INPUT_TAKEOVER="true")
+    assert code == 7, log
+    assert "may" in log

@@ -244,6 +244,23 @@ def test_ancestry_in_a_shallow_clone_is_yes_no_or_unknown(repo):
     assert checkout.is_ancestor(third, second) is False  # out of sight or not, history has no circles
 
 
+def test_a_branch_is_where_origin_has_it_and_not_where_the_clone_does(repo):
+    first = repo.git("rev-parse", "HEAD")
+    thrown_away = repo.commit("second")
+    whole, shallow = repo.clone("whole"), repo.clone("shallow", "--depth=1")
+    repo.git("reset", "--quiet", "--hard", first)
+    kept = repo.commit("third")
+    for clone in (whole, shallow):
+        assert clone.checkout.resolve("origin/main") == thrown_away
+        assert clone.checkout.tip("main") == kept
+        assert clone.checkout.tip("nowhere") == ""
+        assert clone.checkout.tip("--all") == ""
+        assert clone.git("rev-parse", "origin/main") == thrown_away, "the clone is left as it is"
+    checkout = whole.checkout
+    assert checkout.is_ancestor(thrown_away, checkout.tip("main")) is False
+    assert repo.checkout.tip("main") == "", "there is no origin"
+
+
 # ── the files of a commit ──
 
 

@@ -212,6 +212,15 @@ class GitCheckout:
         self._kinds[found] = "commit"
         return found
 
+    def tip(self, branch: str) -> str:
+        """The commit that origin has a branch at now, which is fetched; "" when that cannot be told."""
+        if not self._origin or not _BRANCH.fullmatch(branch):
+            return ""
+        name = f"refs/tips/{branch}"
+        if self.scratch.fetch(f"refs/heads/{branch}", name, alone=self._shallow).status:
+            return ""
+        return self.scratch.bare().output("rev-parse", "--verify", f"{name}^{{commit}}").decode().strip()
+
     @property
     def _git(self) -> GitCommand:
         """For what a clone has, however little of the contents that is."""
