@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from runner import diff, discover, impact, redact, state
-from runner.changes import Comparison, FieldChange, ObjectChange, Pending
+from runner import culprits, diff, discover, impact, redact, state
+from runner.changes import CLUSTER, Comparison, Fault, FieldChange, ObjectChange, Pending
 from runner.fleet import Fleet, Unit
 from runner.model import Action, Change, Manifest, ResourceRef, State
 from runner.plan import Assessment
@@ -36,10 +36,19 @@ def told(session: Session, base: Fleet | None, between: Comparison, foreseen: Fo
         changes=tuple(changes),
         pending=tuple(pending(session, base)),
         held=tuple(held),
+        faults=(*between.faults, *_refused(session, between, foreseen)),
         homes=discover.homes((each.kustomization for each in held), session.units),
         warnings=tuple(dict.fromkeys([*between.warnings, *foreseen.accounts, *_warned(session, foreseen)])),
         sources=session.sources,
     )
+
+
+def _refused(session: Session, between: Comparison, foreseen: Foreseen) -> Iterator[Fault]:
+    """What renders, and would fail in the cluster all the same."""
+    known = {fault.kustomization for fault in between.faults if fault.side != "base"}
+    for outcome in foreseen.outcomes:
+        if outcome.kustomization not in known and (found := culprits.of(outcome, session.units)):
+            yield Fault(outcome.kustomization, CLUSTER, found)
 
 
 def _warned(session: Session, foreseen: Foreseen) -> Iterator[str]:

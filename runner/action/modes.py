@@ -26,6 +26,7 @@ MOST_BYTES = 20_000_000
 
 def deploy(inputs: Inputs, payload: Mapping[str, Any], reporter: Reporter, progress: TextIO) -> Ending:
     """Reconcile; GitHub is told at the start here, and at the end by whoever called."""
+    annotates = inputs.flag("annotations")
     with kubeconfig(inputs) as path:
         _mask(inputs, path, progress)
         chosen = replace(
@@ -44,7 +45,8 @@ def deploy(inputs: Inputs, payload: Mapping[str, Any], reporter: Reporter, progr
             except NotThisBranch as exc:
                 progress.write(f"{clean.line(exc.message)}\n")
                 return Ending(int(ExitCode.DONE), note=exc.message, hint=exc.hint)
-    return Ending(int(exit_code(result)), result)
+    marks = tuple(telling.failures(result)) if annotates else ()
+    return Ending(int(exit_code(result)), result, annotations=marks)
 
 
 def drift(inputs: Inputs, reporter: Reporter, progress: TextIO) -> Ending:

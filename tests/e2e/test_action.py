@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from runner import action
-from tests.e2e.harness import ENTRY, Bench, config_map, kustomization
+from tests.e2e.harness import ENTRY, Bench, config_map, deployment, kustomization
 from tests.fakes.github import ROBOT, TOKEN, Fault, Server
 
 pytestmark = pytest.mark.cluster
@@ -266,3 +267,71 @@ def test_a_shallow_checkout_of_a_thrown_away_commit_is_told_by_github(push: Push
     code, log = again(push, thrown_away, INPUT_TAKEOVER="true")
     assert code == 7, log
     assert "may" in log
+
+
+def marked(log: str) -> list[tuple[str, str, str]]:
+    """Level, place and message of the annotations that are at a line."""
+    found = re.findall(r"^::(error|warning) file=([^,]*),line=(\d+)[^:]*::(.*)$", log, re.MULTILINE)
+    return [(level, f"{file}:{line}", message) for level, file, line, message in found]
+
+
+def test_what_a_deploy_fails_for_is_marked_where_it_is_written(push: Push):
+    world = push.world
+    push.run()
+    wrong = deployment(world, "wrong")
+    wrong["spec"]["selector"] = {"matchLabels": {"app": "another"}}
+    world.repository.write("app/wrong.yaml", config_map(world, "first"), wrong)
+    world.repository.write(
+        f"{ENTRY}/slow.yaml", kustomization(world, "slow", "slow", wait=True, timeout="1s")
+    )
+    slow = deployment(world, "slow")
+    slow["spec"]["template"]["spec"]["nodeSelector"] = {"nobody": "has-it"}
+    world.repository.write("slow/slow.yaml", "# on no node\n", slow)
+    world.repository.write(f"{ENTRY}/lost.yaml", kustomization(world, "lost", "nowhere"))
+    push.server.repository.push("main", world.repository.commit())
+
+    code, log, _ = push.run(INPUT_CHECKS="cluster")
+
+    assert code == 1, log
+    told = {place: (level, message) for level, place, message in marked(log)}
+    assert told.keys() == {"app/wrong.yaml:9", "slow/slow.yaml:3", f"{ENTRY}/lost.yaml:1"}
+    assert "selector" in told["app/wrong.yaml:9"][1]
+    assert {level for level, _ in told.values()} == {"error"}
+    (check,) = push.server.repository.checks
+    assert {f"{each['path']}:{each['start_line']}" for each in check.annotations} == told.keys()
+
+    _, log, _ = push.run(INPUT_ANNOTATIONS="false")
+    assert not marked(log)
+    code, log, _ = push.run(INPUT_ANNOTATIONS="perhaps")
+    assert code == 2
+    assert "input annotations" in log
+
+
+def test_deletions_that_a_guard_held_are_marked_at_their_kustomization(push: Push):
+    world = push.world
+    push.run()
+    world.repository.write("app/one.yaml", "# nothing is left\n")
+    push.server.repository.push("main", world.repository.commit())
+    code, log, _ = push.run()
+    assert code == 6, log
+    assert [(level, place) for level, place, _ in marked(log)] == [("warning", f"{ENTRY}/app.yaml:1")]
+
+
+def test_what_the_cluster_would_refuse_fails_the_preview_at_its_line(push: Push):
+    world = push.world
+    push.run()
+    wrong = deployment(world, "wrong")
+    wrong["spec"]["selector"] = {"matchLabels": {"app": "another"}}
+    world.repository.write("app/wrong.yaml", wrong)
+    push.server.repository.push("main", world.repository.commit())
+
+    code, log, outputs = push.run(**{"INPUT_DRY-RUN": "true"})
+
+    assert code == 1, log
+    assert outputs["failed"] == "1"
+    ((level, place, message),) = marked(log)
+    assert (level, place) == ("error", "app/wrong.yaml:1")
+    assert "selector" in message
+    summary = (push.temp / "summary.md").read_text()
+    assert "**Would fail in the cluster**" in summary
+    assert "`app/wrong.yaml:1`" in summary

@@ -18,6 +18,7 @@ import yaml
 from runner import action, event
 from runner.action import Ending, Inputs
 from runner.errors import ExitCode, UsageError
+from runner.forge import Annotation, Level
 from runner.model import Action, Change, Held, Outcome, ResourceRef, Run, State
 from runner.options import Options, PruneLimit
 from runner.report import summary
@@ -400,3 +401,15 @@ class TestLog:
             assert len(commands) == 1
             assert "%250A" in commands[0]
             assert all(len(line.splitlines()) < 2 for line in lines)
+
+
+def test_as_many_lines_are_marked_of_each_level_as_github_shows_beside_the_verdict():
+    def marks(level):
+        return [Annotation("a.yaml", line, level, f"{level} {line}") for line in range(1, 30)]
+
+    ending = Ending(1, error="it failed", annotations=(*marks(Level.WARNING), *marks(Level.FAILURE)))
+    lines = list(action.log(ending))
+    for command, level in (("error", "failure"), ("warning", "warning")):
+        told = [line for line in lines if line.startswith(f"::{command} ")]
+        assert told == [f"::{command} file=a.yaml,line={n}::{level} {n}" for n in range(1, 10)]
+    assert lines[-1] == "::error::it failed"
