@@ -15,6 +15,7 @@ from runner.action import modes, telling
 from runner.action.ending import OUTPUTS, Ending, escaped, log, outputs
 from runner.action.inputs import INPUTS, MODES, SCOPES, WHEN, Inputs, options
 from runner.action.kubeconfig import kubeconfig
+from runner.action.meaning import in_vain
 from runner.action.telling import Reporter
 from runner.errors import ExitCode, Interrupted, RunnerError, UsageError
 from runner.event import Mode
@@ -83,6 +84,26 @@ def _do(reporter: Reporter, progress: TextIO) -> Ending:
         inputs.one_of(scope, SCOPES)
     inputs.one_of("comment", WHEN)
     payload = _payload(inputs.environment) if name in event.WITH_PAYLOAD else {}
+    mode, note = _decided(inputs, name, payload)
+    if note:
+        progress.write(f"{clean.line(note)}\n")
+    if told := in_vain(inputs, mode):
+        progress.write(f"::warning::{escaped(told)}\n")
+    match mode:
+        case Mode.NOTHING:
+            return Ending(int(ExitCode.DONE), note=note)
+        case Mode.DEPLOY:
+            return modes.deploy(inputs, payload, reporter, progress)
+        case Mode.COMMENT:
+            return modes.comment(inputs, payload, reporter)
+        case Mode.DRIFT:
+            return modes.drift(inputs, reporter, progress)
+        case Mode.PREVIEW:
+            return modes.preview(inputs, name, payload, reporter, progress)
+
+
+def _decided(inputs: Inputs, name: str, payload: Mapping[str, Any]) -> tuple[Mode, str]:
+    """What event and inputs ask for together, and what to say about it. Raises UsageError."""
     asked = inputs.one_of("mode", MODES)
     dry_run = inputs.flag("dry-run") or asked == "diff"
     mode, note = event.decide(name, payload, dry_run=dry_run, drift=asked == "drift")
@@ -95,19 +116,7 @@ def _do(reporter: Reporter, progress: TextIO) -> Ending:
         raise UsageError(
             f"mode: reconcile, on event {name}: nothing is deployed there", hint="use mode: auto, or diff."
         )
-    if note:
-        progress.write(f"{clean.line(note)}\n")
-    match mode:
-        case Mode.NOTHING:
-            return Ending(int(ExitCode.DONE), note=note)
-        case Mode.DEPLOY:
-            return modes.deploy(inputs, payload, reporter, progress)
-        case Mode.COMMENT:
-            return modes.comment(inputs, payload, reporter)
-        case Mode.DRIFT:
-            return modes.drift(inputs, reporter, progress)
-        case Mode.PREVIEW:
-            return modes.preview(inputs, name, payload, reporter, progress)
+    return mode, note
 
 
 @contextmanager
