@@ -14,7 +14,7 @@ _DEPLOY, _PREVIEW = frozenset({Mode.DEPLOY}), frozenset({Mode.PREVIEW})
 _DRIFT, _COMMENT = frozenset({Mode.DRIFT}), frozenset({Mode.COMMENT})
 
 MEANING: Mapping[str, frozenset[Mode]] = {
-    **dict.fromkeys(("entry", "mode", "root", "token"), _EVERYWHERE),
+    **dict.fromkeys(("entry", "cluster", "mode", "root", "token"), _EVERYWHERE),
     **dict.fromkeys(("names", "kubeconfig", "server", "ca", "bearer-token", "context"), _RUNS),
     **dict.fromkeys(("working-directory", "dry-run", "checks", "statuses"), _RUNS),
     **dict.fromkeys(("sops-age-key", "sops-pgp-key", "substitute-precedence"), _RUNS),
@@ -22,7 +22,8 @@ MEANING: Mapping[str, frozenset[Mode]] = {
     **dict.fromkeys(("max-parallel", "retries", "fail-fast", "timeout", "lock-timeout"), _WRITES),
     **dict.fromkeys(("allow-older", "prune-order"), _WRITES),
     **dict.fromkeys(("branches", "plan"), _DEPLOY),
-    **dict.fromkeys(("values", "read-secrets", "allow-private-network", "cache-dir"), _PREVIEW),
+    **dict.fromkeys(("values", "read-secrets", "cache-dir"), _PREVIEW),
+    **dict.fromkeys(("allow-private-network", "allow-remote-bases"), _PREVIEW),
     **dict.fromkeys(("policy", "heal", "due", "issue"), _DRIFT),
     "comment": _EVERYWHERE - _DRIFT,
     "annotations": _DEPLOY | _PREVIEW,
@@ -45,13 +46,15 @@ _WHAT = {
 def in_vain(inputs: Inputs, mode: Mode) -> str:
     """A sentence that names the inputs that were set and mean nothing here; "" when there are none.
 
-    One that is set to its default cannot be told from one that is not set.
+    One that is set to its default cannot be told from one that is not set. What kustodian.yaml says of a
+    cluster is for every mode, and no input.
     """
+    given = Inputs(inputs.environment)
     blind = mode is Mode.PREVIEW and not inputs.has_cluster
     found = [
         name
         for name, default in INPUTS.items()
-        if inputs.text(name).lower() != default
+        if given.text(name).lower() != default
         and (mode not in MEANING[name] or (blind and name in _OF_A_CLUSTER))
     ]
     if not found or mode not in _WHAT:
