@@ -90,6 +90,7 @@ class Desired:
     root: Kustomization
     artifact: Artifact
     commit: str
+    tree: str  # the files that it is about; "" when they are not committed
     stand_ins: Mapping[ResourceRef, Manifest] = field(default_factory=dict, repr=False)
     recall: Recall | None = None
     approved: tuple[str, ...] = ()  # by the commit itself; the options have them too
@@ -256,6 +257,7 @@ def at(
         root,
         artifact,
         commit,
+        "" if options.worktree else tree or clients.repository.tree(commit),
         stand_ins,
         recall,
         approved,

@@ -76,6 +76,7 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
         repository=clients.repository.identity,
         revision=source.revision,
         commit=source.commit,
+        tree=source.tree,
         entry=source.root.path.removeprefix("./"),
         lock=lock,
         fetched=source.checkout.fetched,

@@ -333,6 +333,9 @@ class Repository(Protocol):
     def merge_base(self, one: str, other: str) -> str | None:
         """A commit that both contain; "" when there is none, None when the history at hand cannot tell."""
 
+    def tree(self, commit: str) -> str:
+        """The hash of all files of a commit."""
+
     def parents(self, commit: str) -> tuple[str, ...]:
         """The parents of a commit, those that this clone lacks included."""
 

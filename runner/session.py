@@ -92,6 +92,7 @@ class Session:
     repository: str
     revision: str
     commit: str
+    tree: str  # the files that it is about; "" when they are not committed
     entry: str
     lock: Lock
     store: Store

@@ -37,6 +37,7 @@ class Push:
     def __init__(self, world: Bench, server: Server, directory: Path) -> None:
         self.world, self.server, self.temp = world, server, directory / "temp"
         self.temp.mkdir()
+        self.payload: dict[str, object] = {}
         self.environment = {
             "GITHUB_EVENT_NAME": "push",
             "GITHUB_EVENT_PATH": str(self.temp / "event.json"),
@@ -63,7 +64,7 @@ class Push:
         """The exit code, the log and the outputs."""
         self.server.calls.clear()
         (self.temp / "output").unlink(missing_ok=True)
-        event = {"ref": "refs/heads/main", "repository": {"default_branch": "main"}}
+        event = {"ref": "refs/heads/main", "repository": {"default_branch": "main"}, **self.payload}
         (self.temp / "event.json").write_text(json.dumps(event))
         log = io.StringIO()
         code = action.run({**self.environment, **environment}, log, log)
@@ -335,3 +336,29 @@ def test_what_the_cluster_would_refuse_fails_the_preview_at_its_line(push: Push)
     summary = (push.temp / "summary.md").read_text()
     assert "**Would fail in the cluster**" in summary
     assert "`app/wrong.yaml:1`" in summary
+
+
+@pytest.mark.parametrize("squashed", [True, False])
+def test_the_plan_of_a_pull_request_is_deployed_once_it_is_merged(push: Push, *, squashed: bool):
+    repository, server = push.world.repository, push.server.repository
+    assert push.run()[0] == 0
+    base = repository.git("rev-parse", "HEAD")
+    repository.git("checkout", "--quiet", "-b", "topic")
+    repository.write("app/two.yaml", config_map(push.world, "two"))
+    head = repository.commit()
+    repository.git("checkout", "--quiet", "--detach", "main")
+    repository.git("merge", "--quiet", "--no-ff", "--message", "as GitHub tries it", "topic")
+    server.pull(9, head)
+    pull = {"number": 9, "head": {"sha": head}, "base": {"sha": base, "ref": "main"}}
+    push.payload = {"action": "opened", "pull_request": pull}
+    code, log, outputs = push.run(GITHUB_EVENT_NAME="pull_request", GITHUB_REF="refs/pull/9/merge")
+    assert code == 0, log
+    assert "two" not in push.world.config_maps()
+
+    push.payload = {}
+    repository.git("checkout", "--quiet", "main")
+    repository.git("merge", "--quiet", *(["--squash"] if squashed else ["--no-ff", "-m", "merged"]), "topic")
+    server.push("main", repository.commit("merged"), base)
+    code, log, _ = push.run(INPUT_PLAN=outputs["plan-path"])
+    assert code == 0, log
+    assert "two" in push.world.config_maps()

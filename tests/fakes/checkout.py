@@ -94,6 +94,9 @@ class FakeRepository:
                 return older
         return None
 
+    def tree(self, commit: str) -> str:
+        return f"tree of {commit}"
+
     def parents(self, commit: str) -> tuple[str, ...]:
         return tuple(older for (older, newer), known in self.ancestors.items() if known and newer == commit)
 

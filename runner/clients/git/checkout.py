@@ -159,6 +159,10 @@ class GitCheckout:
         found = history.merge_base(self._git, self.resolve(one), self.resolve(other))
         return found or (None if self._shallow else "")
 
+    def tree(self, commit: str) -> str:
+        """The hash of all files of a commit."""
+        return self._git.output("rev-parse", "--verify", f"{self.resolve(commit)}^{{tree}}").decode().strip()
+
     def parents(self, commit: str) -> tuple[str, ...]:
         """The parents of a commit, those that this clone lacks included."""
         return history.parents(self._git, self.resolve(commit))
