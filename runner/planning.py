@@ -149,8 +149,10 @@ def _same_path(source: Desired, store: Store, exchange: Exchange) -> None:
 
 
 def _in_branch(source: Desired, root: Record | None) -> None:
-    """What the branch has is asked of GitHub or origin, which takes a moment: only where it counts."""
+    """Whoever checks out something else than the workflow's own commit has a reason to."""
     options = source.options
+    if options.ref_commit != source.commit:
+        return
     admission.still_in_branch(
         options.ref,
         source.commit,

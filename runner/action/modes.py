@@ -47,6 +47,7 @@ def deploy(inputs: Inputs, payload: Mapping[str, Any], reporter: Reporter, progr
         chosen = replace(
             options(inputs, kubeconfig=path, dry_run=False),
             ref=inputs.environment.get("GITHUB_REF", ""),
+            ref_commit=inputs.environment.get("GITHUB_SHA", ""),
             branch=event.branch(payload, inputs.environment.get("GITHUB_REF", "")),
             default_branch=event.default_branch(payload),
         )

@@ -67,7 +67,8 @@ class Push:
         event = {"ref": "refs/heads/main", "repository": {"default_branch": "main"}, **self.payload}
         (self.temp / "event.json").write_text(json.dumps(event))
         log = io.StringIO()
-        code = action.run({**self.environment, **environment}, log, log)
+        checked_out = {"GITHUB_SHA": self.world.repository.git("rev-parse", "HEAD")}
+        code = action.run({**self.environment, **checked_out, **environment}, log, log)
         outputs = dict(line.split("=", 1) for line in (self.temp / "output").read_text().splitlines())
         return code, log.getvalue(), outputs
 
@@ -239,6 +240,15 @@ def test_a_commit_that_a_forced_push_threw_away_is_not_deployed_again(
     code, log = again(push, thrown_away, **{"INPUT_ALLOW-OLDER": "true"})
     assert code == 0, log
     assert "old" in push.world.config_maps()
+
+
+def test_a_workflow_that_checks_out_something_else_is_not_asked_what_its_branch_has(
+    push: Push, thrown_away: str
+):
+    push.world.repository.git("checkout", "--quiet", "-b", "elsewhere", thrown_away)
+    code, log, _ = push.run(GITHUB_SHA="0" * 40)
+    assert code == 0, log
+    assert not any("/compare/" in call.path for call in push.server.calls)
 
 
 def test_without_a_token_origin_tells_what_the_branch_has(push: Push, thrown_away: str, tmp_path: Path):

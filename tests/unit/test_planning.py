@@ -118,7 +118,8 @@ def test_a_run_that_comes_late_is_superseded(plan):
 def test_a_branch_that_moved_away_while_the_lock_was_waited_for_supersedes_too(plan):
     branches = {"main": COMMIT}
     known = {(COMMIT, COMMIT): True, (COMMIT, NEWER): False}
-    session = plan(FILES, ancestors=known, branches=branches, ref="refs/heads/main", default_branch="main")
+    workflow = {"ref": "refs/heads/main", "ref_commit": COMMIT, "default_branch": "main"}
+    session = plan(FILES, ancestors=known, branches=branches, **workflow)
     branches["main"] = NEWER
     session.before_first_write(session.store)  # nobody asks again within a moment
     session.world.clock.pause(60)
