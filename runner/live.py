@@ -33,7 +33,7 @@ def told(session: Session, base: Fleet | None, between: Comparison, foreseen: Fo
     return replace(
         between,
         server=session.world.cluster.server,
-        changes=tuple(changes),
+        changes=_paired(changes),
         pending=tuple(pending(session, base)),
         held=tuple(held),
         faults=(*between.faults, *_refused(session, between, foreseen)),
@@ -41,6 +41,13 @@ def told(session: Session, base: Fleet | None, between: Comparison, foreseen: Fo
         warnings=tuple(dict.fromkeys([*between.warnings, *foreseen.accounts, *_warned(session, foreseen)])),
         sources=session.sources,
     )
+
+
+def _paired(changes: Iterable[ObjectChange]) -> tuple[ObjectChange, ...]:
+    """Without what goes because another name came in its place, which tells what it was."""
+    found = tuple(changes)
+    before = {(each.kustomization, each.was) for each in found if each.was is not None}
+    return tuple(c for c in found if c.action is not Action.DELETED or (c.kustomization, c.ref) not in before)
 
 
 def _refused(session: Session, between: Comparison, foreseen: Foreseen) -> Iterator[Fault]:

@@ -167,6 +167,12 @@ def signs(counts: Mapping[Action, int]) -> str:
     return " ".join(f"{sign}{counts[action]:,}" for action, sign in SIGNS.items() if counts.get(action))
 
 
+def broken(comparison: Comparison) -> str:
+    """`2 cannot be rendered, 1 would fail`, "" when all is well: whatever else changes is not all."""
+    parts = ((len(unrendered(comparison)), "cannot be rendered"), (len(failing(comparison)), "would fail"))
+    return ", ".join(f"{number:,} {what}" for number, what in parts if number)
+
+
 def scope(comparison: Comparison) -> str:
     """`in 4 of 12 Kustomizations, 2 dependents re-checked`."""
     everything = rows(comparison)

@@ -212,7 +212,7 @@ class TestInputs:
     def test_every_option_of_a_run_has_an_input(self):
         """But for those that a workflow has no use for."""
         left_out = {"repo", "revision", "worktree", "namespace", "read_secrets", "lease_duration", "values"}
-        left_out |= {"branch", "cache", "plan", "ref", "default_branch", "rollback"}
+        left_out |= {"branch", "cache", "plan", "ref", "ref_commit", "default_branch", "rollback"}
         others = {"cluster", "mode", "server", "ca", "bearer_token", "token", "comment", "checks", "statuses"}
         others |= {
             "annotations",

@@ -68,6 +68,7 @@ def page(comparison: Comparison) -> str:
         mark=overview.mark(comparison),
         counts=[(action, overview.SIGNS.get(action, ""), counts[action]) for action in overview.ACTIONS],
         scope=overview.scope(comparison),
+        broken=overview.broken(comparison),
         groups=list(_groups(comparison)),
         faults=[
             (

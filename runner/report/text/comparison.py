@@ -67,7 +67,8 @@ def _head(value: Comparison) -> Iterator[Line]:
     yield "bold", f"{overview.mark(value)} {clean.line(value.entry) or '.'}: {base} → {head}{where}"
     counts = Counter(change.action for change in value.changes)
     if value.differs or value.faults:
-        told = style.tally(counts, overview.ACTIONS) or "no object changes"
+        parts = (style.tally(counts, overview.ACTIONS), overview.broken(value))
+        told = ", ".join(part for part in parts if part) or "no object changes"
         yield "", f"  {told} {overview.scope(value)}"
     else:
         yield "", f"  Nothing changes in {style.count(value.kustomizations, 'Kustomization')}."
