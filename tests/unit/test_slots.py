@@ -34,6 +34,26 @@ def test_the_heaviest_goes_first_then_the_one_that_came_first():
     assert (slots.free, slots.waiting) == (1, 0)
 
 
+def test_who_gives_a_slot_back_does_not_overtake_who_waits_for_it():
+    slots = Slots(1)
+    slots.acquire(9)
+    went: queue.Queue[str] = queue.Queue()
+
+    def go() -> None:
+        slots.acquire(1)
+        went.put("waited")
+        slots.release()
+
+    thread = threading.Thread(target=go)
+    thread.start()
+    wait_until(lambda: slots.waiting == 1, "it waits")
+    slots.release()
+    slots.acquire(9)
+    went.put("came again")
+    assert [went.get(timeout=PATIENCE) for _ in range(2)] == ["waited", "came again"]
+    thread.join(PATIENCE)
+
+
 def test_a_weight_is_the_length_of_the_longest_chain_that_waits():
     assert graph.weights(
         {"a": needs(), "b": needs("a"), "c": needs("b", "x"), "x": needs(), "alone": needs("outside")}
