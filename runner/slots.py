@@ -10,7 +10,7 @@ import threading
 class Slots:
     """So many slots; a free one goes to whoever waits with the highest weight, then to the first.
 
-    It is handed to that one alone: with a thousand that wait, waking all of them each time is most of the work.
+    It is handed to that one alone: with a thousand that wait, waking all each time is most of the work.
     """
 
     def __init__(self, number: int) -> None:
