@@ -12,7 +12,7 @@ import yaml
 from runner.model import FLUX
 from tests.bench import flux, manifests, peers, wire
 from tests.bench.counted import counted
-from tests.bench.manifests import FLUX_NAMESPACE, Manifest
+from tests.bench.manifests import Manifest
 from tests.bench.measure import BenchError, Usage, run
 from tests.bench.table import mebibytes, note, number, table, times
 from tests.bench.world import World, fresh
@@ -129,7 +129,7 @@ def _loop(world: World, namespace: str, units: int) -> Row:
 def _owned(manifest: Manifest) -> Manifest:
     """With the labels that Flux and we put on everything."""
     meta = manifest["metadata"]
-    labels = {f"{FLUX}/name": meta["name"], f"{FLUX}/namespace": FLUX_NAMESPACE}
+    labels = {f"{FLUX}/name": meta["name"], f"{FLUX}/namespace": "bare-loop"}  # not ours: it would be drift
     return {**manifest, "metadata": {**meta, "labels": labels}}
 
 
