@@ -47,6 +47,7 @@ class Applied:
 
     manifest: Manifest
     warnings: tuple[str, ...] = ()
+    created: bool = False  # there was no such object
 
 
 class WatchEventType(StrEnum):
