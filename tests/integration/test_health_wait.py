@@ -35,7 +35,7 @@ def cluster(control_plane: ControlPlane) -> Iterator[KubernetesCluster]:
 @pytest.fixture
 def namespace(cluster: KubernetesCluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the test's own."""
-    name = request.node.name.replace("_", "-")[:63]
+    name = request.node.name.replace("test_", "wait-").replace("_", "-")[:63]
     created = cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     account = ResourceRef(name, "default", "", "ServiceAccount", "v1")
     wait_until(lambda: cluster.get(account), f"the default ServiceAccount of {name}")
