@@ -172,6 +172,11 @@ class Bench:
         found = [state.decode(each) for each in ours]
         return {record.kustomization.partition("/")[2]: record for record in found}
 
+    def forget(self) -> None:
+        """Take the records away: every run on this control plane reads those of all namespaces."""
+        path = f"/api/v1/namespaces/{self.namespace}/configmaps?labelSelector={state.SELECTOR}"
+        self.api.request("DELETE", path)
+
     def writes(self) -> list[str]:
         """Every write request of this test's user, from the audit log; dry-runs are none."""
         return [
