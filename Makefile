@@ -26,7 +26,7 @@ demo: $(READY)
 	@$(BIN)/python -m examples.demo
 
 test: lint cluster
-	$(BIN)/python -m pytest -n auto $(PYTEST)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST)
 
 lint: $(READY)
 	$(BIN)/ruff check .
