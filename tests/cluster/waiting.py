@@ -12,7 +12,7 @@ POLL_SECONDS = 0.05
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], what: str, seconds: float = 30.0) -> T:
+def wait_until(condition: Callable[[], T], what: str, seconds: float = 120.0) -> T:
     """The first true answer of `condition`, asked again and again.
 
     Raises:
