@@ -36,6 +36,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="kill a run at each of its writes; by default at some of them (tests/e2e/test_killed.py)",
     )
     parser.addoption(
+        "--ask-flux",
+        action="store_true",
+        help="ask the real flux again what it has answered before (tests/fidelity/remembered.py)",
+    )
+    parser.addoption(
         "--cold",
         action="store_true",
         help="start Python anew for every command, instead of forking one with all imports (tests/forked.py)",
