@@ -1,4 +1,4 @@
-"""Through what the objects of a Kustomization are reached: as the run itself, or as its service account."""
+"""Through what the objects of a Kustomization are reached: which cluster, and with whose rights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,3 @@ class Access:
         """The same cluster with another user's rights; its lists are that user's own, too."""
         cluster = self.cluster.acting_as(user)
         return Access(cluster, self.observer.acting_as(user), self.evidence.through(cluster), user)
-
-    def writing(self, cluster: Cluster) -> Cluster:
-        """A client that may write, with these rights; `cluster` has the run's own."""
-        return cluster.acting_as(self.user) if self.user else cluster

@@ -26,7 +26,11 @@ def told(session: Session, *, reduced: bool) -> tuple[str, ...]:
     Raises ClusterError when the cluster does not answer.
     """
     everything = (*session.units, *session.gone)
-    chosen = {id_: session.acts_as(id_) for id_ in everything if session.options.selects(id_)}
+    chosen = {
+        id_: session.acts_as(id_)
+        for id_ in everything
+        if session.options.selects(id_) and not session.target(id_)
+    }
     if reduced:
         session.unused |= {user for user in set(chosen.values()) if user and not _may(session, user)}
     return tuple(_said(session, chosen))

@@ -64,8 +64,12 @@ def _adopt(session: Session, unit: Unit, origins: frozenset[Origin], *, write: b
 def _found(session: Session, unit: Unit, origins: frozenset[Origin]) -> list[Found]:
     if unit.rendering is None or not unit.rendering.ok:
         return []
+    if why := session.why_unasked(unit.id):
+        session.warnings.append(f"{unit.id} is left out: {why}")
+        return []
     cluster = session.access(unit.id).cluster
-    wanted = [m for m in plan.scoped(unit.objects, cluster) if not plan.skipped(m, session.ground)]
+    ground = session.ground_of(unit.id)
+    wanted = [m for m in plan.scoped(unit.objects, cluster) if not plan.skipped(m, ground)]
     secrets = _secrets(cluster, wanted)
     lives = session.world.pool.map(lambda m: _live(cluster, secrets, ResourceRef.of(m)), wanted)
     found: list[Found] = []

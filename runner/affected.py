@@ -69,14 +69,14 @@ def idle(sides: Sides, found: Iterable[Affected], paths: Sequence[PathChange]) -
 def known_child(sides: Sides, unit: Unit, *, of_base: bool) -> bool:
     """Whether the other side could have contained a Kustomization that only this side has.
 
-    Where its parent cannot be rendered, or stands aside, nothing is known about it there; nor is it where
-    the parent itself is missing for that reason.
+    Where its parent cannot be rendered, stands aside, or goes to another cluster, nothing is known about it
+    there; nor is it where the parent itself is missing for that reason.
     """
     here, there = (sides.before, sides.after) if of_base else (sides.after, sides.before)
     parent: Unit | None = unit
     while parent is not None and parent.parent:
         if other := there(parent.parent):
-            return other.rendered
+            return other.rendered and not other.kustomization.target
         parent = here(parent.parent)
     return True
 
@@ -171,6 +171,9 @@ def _inputs(before: Unit, after: Unit, paths: Sequence[PathChange]) -> Iterator[
     yield from _variables(old.variables, new.variables)
     if old.variables.sources != new.variables.sources:
         yield Why(Cause.SOURCE, str(after.kustomization.source))
+    for name in sorted(old.pins.keys() | new.pins.keys()):
+        if old.pins.get(name) != new.pins.get(name):
+            yield Why(Cause.SOURCE, name)
     if old.ok != new.ok:
         yield Why(Cause.RENDER, f"{'head' if old.ok else 'base'} cannot be rendered")
 

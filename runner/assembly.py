@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,9 +22,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 from runner.clients.clock import SystemClock
 from runner.clients.memory import DirectoryMemory
 from runner.desired import Clients
-from runner.errors import Interrupted
+from runner.errors import ClusterError, Interrupted, SourceError
 from runner.options import Options
-from runner.ports import Artifacts, Cluster, Listener, Observer, Progress, Repositories
+from runner.ports import Artifacts, Cluster, Downloads, Listener, Observer, Progress, Repositories
 
 if TYPE_CHECKING:
     from runner.clients.kept import KeptContent
@@ -94,7 +95,9 @@ def clients(
             memory=memory,
             fetch=fetching.fetch,
             clone=fetching.clone,
+            download=fetching.download if fetching.deploys or options.allow_remote_bases else None,
             connect=_Connection(options, stop, stack) if with_cluster else None,
+            reach=_Others(options, stop, stack).reach if with_cluster else None,
             cancel=stop.now,
             cancelled=stop.asked,
         )
@@ -141,6 +144,49 @@ class _Connection:
 
 
 @dataclass(slots=True)
+class _Others:
+    """The clusters of `spec.kubeConfig`, each connected to once, by what leads to it."""
+
+    options: Options
+    stop: Stop
+    stack: ExitStack
+    made: dict[str, tuple[Cluster, Observer]] = field(default_factory=dict)
+    resolver: Resolver | None = None
+    mutex: Any = field(default_factory=threading.Lock)
+
+    def reach(self, kubeconfig: bytes, name: str) -> tuple[Cluster, Observer]:
+        key = hashlib.sha256(kubeconfig).hexdigest()
+        with self.mutex:
+            if key not in self.made:
+                self.made[key] = self._connected(kubeconfig, name)
+            return self.made[key]
+
+    def _connected(self, kubeconfig: bytes, name: str) -> tuple[Cluster, Observer]:
+        from runner.clients.kubernetes import WatchingObserver, connect_by
+        from runner.clients.network import Policy, Resolver
+
+        if self.resolver is None:
+            private = not self.options.dry_run or self.options.allow_private_network
+            self.resolver = Resolver(Policy(private=private))
+        cluster = connect_by(kubeconfig, name, self._addresses)
+        self.stack.callback(cluster.close)
+        self.stop.hooks.append(cluster.cancel)
+        if self.stop.told:
+            cluster.cancel()
+        observer = WatchingObserver(cluster.impatient(), keep=True)
+        self.stack.callback(observer.close)
+        return cluster, observer
+
+    def _addresses(self, host: str, port: int) -> Sequence[str]:
+        if self.resolver is None:
+            return ()
+        try:
+            return self.resolver.pinned(host, port).addresses
+        except SourceError as exc:
+            raise ClusterError(exc.message, hint=exc.hint) from None
+
+
+@dataclass(slots=True)
 class _Fetching:
     """What fetches, made when it is first needed: most repositories are their own only source.
 
@@ -156,6 +202,7 @@ class _Fetching:
     kept: KeptContent | None = None
     registries: Artifacts | None = None
     repositories: Repositories | None = None
+    downloads: Downloads | None = None
     mutex: Any = field(default_factory=threading.RLock)
 
     def fetch(self) -> Artifacts:
@@ -182,6 +229,20 @@ class _Fetching:
                 self.stop.hooks.append(made.cancel)
                 self.repositories = made
         return self.repositories
+
+    def download(self) -> Downloads:
+        """What reads URLs."""
+        with self.mutex:
+            if self.downloads is None:
+                from runner.clients.network.downloads import HttpDownloads
+                from runner.clients.network.http import Http
+
+                resolver, _ = self._network()
+                made = HttpDownloads(Http(resolver), self.directory)
+                self.stop.hooks.append(made.cancel)
+                self.stack.callback(made.cancel)
+                self.downloads = made
+        return self.downloads
 
     def _network(self) -> tuple[Resolver, KeptContent]:
         """One resolver for all, so that a name has the same addresses as long as the run lasts."""

@@ -40,7 +40,7 @@ def wait(
         judge=health.Judge(unit.kustomization.health_check_exprs, reports_status),
         jobs_with_ttl=_jobs_with_ttl(unit),
         since=versions,
-        overrides=lambda ref: _child(session, turn, ref),
+        overrides=lambda ref: None if unit.kustomization.target else _child(session, turn, ref),
         cancelled=lambda: session.stopped() or session.superseded(),
         listener=lambda text: world.listener(Progress(unit.id, Phase.CHECKING, text)),
         fail_fast=session.options.fail_fast,

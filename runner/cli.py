@@ -15,6 +15,7 @@ from runner.errors import ExitCode, Interrupted, RunnerError, UsageError
 from runner.flags import F
 from runner.flags import cluster as _cluster
 from runner.flags import common as _common
+from runner.flags import named as _named
 from runner.flags import network as _network
 from runner.flags import output as _output
 from runner.flags import say as _say
@@ -156,9 +157,10 @@ def reconcile(**given: Any) -> int:  # noqa: ANN401 -- click gives what the deco
 @click.argument("name", required=False, default="", metavar="[NAMESPACE/NAME]")
 @click.option("--to", default="", metavar="REVISION", help="Default: the last one that went well before.")
 @click.option("--repo", type=click.Path(path_type=Path), default=Path(), help="The Git checkout.")
-@click.option("--entry", required=True, help="Directory that the cluster starts from.")
+@click.option("--entry", default="", help="Directory that the cluster starts from.")
 @click.option("--root", default=ROOT, show_default=True, help="The root Kustomization.")
 @click.option("-n", "--namespace", default="", help="Namespace of a NAME without one.")
+@partial(_named, needed=True)
 @_cluster
 @_output("text", "json", "yaml")
 @click.option("--dry-run", is_flag=True, help="Show what would happen; write nothing.")
@@ -221,6 +223,7 @@ def adopt(**given: Any) -> int:  # noqa: ANN401 -- see reconcile
 
 @commands.command(short_help="Give an entry back to Flux.")
 @click.option("--root", default=ROOT, show_default=True, help="The root Kustomization.")
+@_named
 @_cluster
 @_output("text", "json")
 @click.option("--resume", is_flag=True, help="Set spec.suspend to false where Git does not suspend.")

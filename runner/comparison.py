@@ -44,7 +44,7 @@ def against(flux: Flux, source: Desired, units: Iterable[Unit]) -> tuple[str, bo
 
 
 def _difference(flux: Flux, source: Desired, unit: Unit) -> list[str]:
-    k, builder = unit.kustomization, source.clients.builder
+    k, builder = unit.kustomization, source.builder
     variables = unit.rendering.variables if unit.rendering else None
     values = {**variables.values, **variables.display} if variables else {}
     root = source.checkout.artifact(k, variables.sources if variables else ()).root

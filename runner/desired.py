@@ -9,8 +9,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from runner import discover
-from runner.errors import ClusterError, RenderError, UsageError
+from runner import configuration, discover
+from runner.configuration import Configuration, Target
+from runner.errors import ClusterError, NotFetched, RenderError, UsageError
 from runner.fleet import Fleet, Unit
 from runner.forge import Ancestry
 from runner.model import Artifact, Kustomization, Manifest, ResourceRef, VariableSource
@@ -20,6 +21,7 @@ from runner.ports import (
     Builder,
     Clock,
     Cluster,
+    Downloads,
     Listener,
     Memory,
     Observer,
@@ -30,8 +32,8 @@ from runner.ports import (
     Repository,
 )
 from runner.render import Keyring, NotRead, Recall, Renderer, unread
-from runner.sources import Checkout, GitRepositories, OciRepositories, Target, mapping
-from runner.world import World
+from runner.sources import Bases, Checkout, GitRepositories, OciRepositories
+from runner.world import Reach, World
 
 _VALUES_HINT = "it holds what the cluster would answer: ConfigMaps and Secrets, each with its namespace."
 TRAILER = "Kustodian-Approve"
@@ -50,17 +52,20 @@ class Clients:
     listener: Listener
     directory: Path  # an empty directory of ours
     connect: Callable[[], tuple[Cluster, Observer]] | None = None  # None: no cluster is asked anything
+    reach: Reach | None = None  # other clusters, by their kubeconfigs
     opener: Opener | None = None  # None: nothing is ever decrypted
     memory: Memory | None = None  # renderings of earlier runs; None: everything is rendered
     fetch: Callable[[], Artifacts] | None = None  # what reads registries; None: nothing is fetched
     clone: Callable[[], Repositories] | None = None  # what reads other repositories
+    download: Callable[[], Downloads] | None = None  # what reads URLs; None: nothing remote is built
     compare: Callable[[str, str], Ancestry] | None = None  # asked where the clone is too shallow to tell
     cancel: Callable[[], None] = lambda: None
     cancelled: Callable[[], bool] = lambda: False
 
     def world(self) -> World:
         cluster, observer = self._connected()
-        return World(cluster, observer, self.clock, self.pool, self.listener, self.cancel, self.cancelled)
+        made = World(cluster, observer, self.clock, self.pool, self.listener, self.cancel, self.cancelled)
+        return replace(made, reach=self.reach) if self.reach is not None else made
 
     def reachable(self) -> Cluster:
         """The cluster, once it has answered. Raises ClusterError when it does not."""
@@ -81,6 +86,7 @@ class Desired:
     options: Options
     clients: Clients
     checkout: Checkout
+    builder: Builder
     root: Kustomization
     artifact: Artifact
     commit: str
@@ -100,8 +106,9 @@ class Desired:
         """Every Kustomization, rendered as far as it can be. Without a cluster its values stay unknown.
 
         Raises:
-            RenderError: the root itself cannot be rendered.
-            UsageError: a Kustomization is malformed, or they wait for each other in a circle.
+            RootNotRendered: the root itself cannot be rendered.
+            discover.Malformed: a Kustomization is, or two render it.
+            CycleError: Kustomizations render each other's variables in a circle.
         """
         self.clients.listener(Progress("", Phase.RENDERING, SHORT.sub(r"\1", self.revision)))
         with self._mutex:
@@ -112,12 +119,7 @@ class Desired:
         )
         root = fleet.units[fleet.root]
         if root.rendering is not None and not root.rendering.ok:
-            raise RenderError(
-                f"{root.id} cannot be rendered: "
-                + "\n".join(str(problem) for problem in root.rendering.problems),
-                hint=root.rendering.hint
-                or f"nothing of {self.options.entry} can be known before its root renders.",
-            )
+            raise RootNotRendered(root, fleet, self.options.entry)
         return fleet
 
     def offline(self) -> Renderer:
@@ -158,13 +160,32 @@ class Desired:
         precedence = self.options.substitute_precedence
         live = unread if cluster is None and not self.stand_ins else ask
         keyring = self._keyring(reads=cluster is not None and self.options.may_read_secrets)
-        return Renderer(self.clients.builder, self.checkout.artifact, live, precedence, self.recall, keyring)
+        return Renderer(self.builder, self.checkout.artifact, live, precedence, self.recall, keyring)
 
     def _keyring(self, *, reads: bool) -> Keyring | None:
         """Nothing is decrypted unless Secrets may be read, or stand-ins for them are given."""
         if self.clients.opener is None or not (reads or self.stand_ins):
             return None
         return Keyring(self.clients.opener, self.options.keys if reads else {}, needed=reads)
+
+
+def _builder(clients: Clients, checkout: Checkout) -> Builder:
+    if clients.download is None or clients.clone is None:
+        return clients.builder
+    return Bases(clients.builder, clients.download, clients.clone, clients.directory, checkout.fetched)
+
+
+class RootNotRendered(RenderError):
+    """Nothing of an entry is known before its root renders; `fleet` has the root, and its problems."""
+
+    def __init__(self, root: Unit, fleet: Fleet, entry: str) -> None:
+        problems = root.rendering.problems if root.rendering else ()
+        super().__init__(
+            f"{root.id} cannot be rendered: " + "\n".join(map(str, problems)),
+            hint=(root.rendering.hint if root.rendering else "")
+            or f"nothing of {entry} can be known before its root renders.",
+        )
+        self.fleet = fleet
 
 
 class NoEntry(UsageError):
@@ -202,7 +223,7 @@ def at(
         oci=OciRepositories(clients.fetch, clients.builder, live) if clients.fetch else None,
         git=GitRepositories(clients.clone, clients.builder, live) if clients.clone else None,
         branch=options.branch,
-        mapped=configured(clients, "" if options.worktree else commit) if mapped is None else mapped,
+        mapped=_mapped(clients, "" if options.worktree else commit) if mapped is None else mapped,
     )
     artifact = checkout.packed()
     if tree:
@@ -215,7 +236,18 @@ def at(
         )
     approved = () if options.worktree else approvals(clients.repository.trailers(commit, TRAILER))
     chosen = replace(options, approve=options.approve | frozenset(approved))
-    return Desired(chosen, clients, checkout, root, artifact, commit, stand_ins, recall, approved)
+    return Desired(
+        chosen,
+        clients,
+        checkout,
+        _builder(clients, checkout),
+        root,
+        artifact,
+        commit,
+        stand_ins,
+        recall,
+        approved,
+    )
 
 
 def approvals(values: Sequence[str]) -> tuple[str, ...]:
@@ -224,10 +256,14 @@ def approvals(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(digest for digest in given if _DIGEST.fullmatch(digest)))
 
 
-def configured(clients: Clients, commit: str) -> Mapping[str, Target]:
-    """What kustodian.yaml says of sources, at a commit or, with "", in the work tree. Raises UsageError."""
-    text = clients.repository.read(commit, mapping.FILE)
-    return mapping.parse(text) if text is not None else {}
+def configured(repository: Repository, commit: str) -> Configuration:
+    """What kustodian.yaml says at a commit or, with "", in the work tree. Raises UsageError."""
+    text = repository.read(commit, configuration.FILE)
+    return configuration.read(text) if text is not None else Configuration()
+
+
+def _mapped(clients: Clients, commit: str) -> Mapping[str, Target]:
+    return configured(clients.repository, commit).sources
 
 
 def _live(
@@ -237,7 +273,7 @@ def _live(
         if ref in stand_ins:
             return stand_ins[ref]
         if clients.connect is None or (options.dry_run and not options.read_secrets):
-            raise UsageError(
+            raise NotFetched(
                 f"{ref} is needed to fetch a source, and it is not read from a cluster here",
                 hint="--read-secrets lets a dry run read it, and --values can give it; an OCIRepository that "
                 "names no Secret uses docker's own login.",

@@ -9,7 +9,7 @@ from typing import Any
 from runner import acting, blame, cleaning, deviation, extent, impact, live, plan, proven, redact
 from runner.changes import FieldChange
 from runner.drift import Difference, Drifted, Kind, Operation, Unknown
-from runner.errors import ClusterError
+from runner.errors import ClusterError, RunnerError
 from runner.fleet import Unit
 from runner.inventory import Entry
 from runner.model import FLUX, Action, Manifest, ResourceRef, State
@@ -40,7 +40,7 @@ def find(session: Session, wanted: Callable[[Unit], bool], *, everywhere: bool =
     serves, else in those that the entry has. The session is one of the deployed revision.
     """
     accounts = acting.told(session, reduced=True)
-    ground = _ground(session)
+    grounds: dict[str, Ground] = {}
     differences: list[Difference] = []
     unknown: list[Unknown] = []
     checked = []
@@ -54,19 +54,41 @@ def find(session: Session, wanted: Callable[[Unit], bool], *, everywhere: bool =
             )
             unknown.append(Unknown(id_, None, redact.scrub(why, redact.of(unit))))
             continue
+        if why := _why_not(session, unit):
+            unknown.append(Unknown(id_, None, why))
+            continue
+        target = session.target(id_)
+        if target not in grounds:
+            grounds[target] = _ground(session, id_)
         checked.append(id_)
-        for each in _of_one(session, unit, ground):
+        for each in _of_one(session, unit, grounds[target]):
             (differences if isinstance(each, Difference) else unknown).append(each)  # type: ignore[arg-type]
-    extra, odd = _extra(session, frozenset(checked), everywhere=everywhere)
+    extra, odd = _extra_anywhere(session, checked, everywhere=everywhere)
     place = {id_: n for n, id_ in enumerate(checked)}
     ordered = sorted([*differences, *extra], key=lambda each: (place[each.kustomization], _by_kind(each.ref)))
     return Found(tuple(ordered), tuple(unknown), tuple(checked), (*accounts, *odd))
 
 
-def _ground(session: Session) -> Ground:
+def _why_not(session: Session, unit: Unit) -> str:
+    """Why one cannot be looked at, although it is rendered: its cluster is another one."""
+    if session.was_elsewhere(session.records[unit.id]):
+        return "it goes to another cluster than it was deployed to"
+    if not unit.kustomization.target:
+        return ""
+    try:
+        why = session.why_unasked(unit.id)
+        if not why:
+            session.reached(unit.id).version()
+    except RunnerError as exc:
+        return exc.message
+    return why
+
+
+def _ground(session: Session, id_: str) -> Ground:
     """As a deploy has it; what is missing with its Namespace or its definition is missing, no error."""
-    cluster = session.world.cluster
-    everything = [m for unit in session.units.values() for m in unit.objects]
+    cluster, target = session.reached(id_), session.target(id_)
+    units = [unit for unit in session.units.values() if unit.kustomization.target == target]
+    everything = [m for unit in units for m in unit.objects]
     places = {m["metadata"].get("namespace") or "" for m in everything} - {""}
     try:
         items = cluster.list("", "Namespace", metadata_only=True).items
@@ -74,7 +96,7 @@ def _ground(session: Session) -> Ground:
     except ClusterError:
         missing = plan.absent(places, cluster, session.world.pool)
     return replace(
-        session.ground,
+        session.ground_of(id_),
         namespaces=missing,
         kinds=plan.defines(everything),
         roles=plan.roles(everything),
@@ -86,7 +108,7 @@ def _of_one(session: Session, unit: Unit, ground: Ground) -> Iterator[Difference
     record = session.records[unit.id]
     proofs = proven.of(session, unit, record.inventory)
     as_deployed = record.state is State.READY and extent.renders_as_recorded(session, unit)
-    scoped = plan.scoped(unit.objects, session.world.cluster)
+    scoped = plan.scoped(unit.objects, session.reached(unit.id))
     desired = {ResourceRef.of(m): m for m in scoped if ResourceRef.of(m) in record.inventory}
     known = [m for m in desired.values() if as_deployed or proofs.deployed(m)]
     k, rendering = unit.kustomization, unit.rendering
@@ -138,7 +160,7 @@ def _changed(session: Session, unit: Unit, a: Assessment, reason: str) -> Differ
         for change in changes
         if deviation.counts(change, a.manifest) and not _is_suspension(a.ref, change)
     ]
-    kept = [each for each in kept if not (_is_scale(each) and _is_autoscaled(session, a.ref))]
+    kept = [each for each in kept if not (_is_scale(each) and _is_autoscaled(session, unit.id, a.ref))]
     if not kept:
         return None
     hidden = live.secret_paths(session, unit.id, a.ref)
@@ -173,12 +195,12 @@ def _is_scale(each: Drifted) -> bool:
     return each.change.path == _REPLICAS
 
 
-def _is_autoscaled(session: Session, ref: ResourceRef) -> bool:
+def _is_autoscaled(session: Session, id_: str, ref: ResourceRef) -> bool:
     """Whether the number of replicas belongs to an autoscaler."""
     try:
-        scalers = session.world.cluster.list(
-            "autoscaling", "HorizontalPodAutoscaler", namespace=ref.namespace
-        ).items
+        scalers = (
+            session.reached(id_).list("autoscaling", "HorizontalPodAutoscaler", namespace=ref.namespace).items
+        )
     except ClusterError:
         return False
     targets = [(each.get("spec") or {}).get("scaleTargetRef") or {} for each in scalers]
@@ -189,7 +211,7 @@ def _by_owners(session: Session, id_: str, entries: Iterable[Entry]) -> Iterator
     """What can be told of objects whose deployed form is not known: that they are gone, or who was there."""
     for entry, found in zip(
         entries := list(entries),
-        session.world.pool.map(lambda e: _look(session, e.ref), entries),
+        session.world.pool.map(lambda e: _look(session, id_, e.ref), entries),
         strict=True,
     ):
         if found is None:
@@ -205,9 +227,9 @@ def _by_owners(session: Session, id_: str, entries: Iterable[Entry]) -> Iterator
             yield Difference(id_, entry.ref, Kind.CHANGED, reason, writer=blame.anybody(found))
 
 
-def _look(session: Session, ref: ResourceRef) -> Manifest | None:
+def _look(session: Session, id_: str, ref: ResourceRef) -> Manifest | None:
     try:
-        return session.world.cluster.get(ref)
+        return session.reached(id_).get(ref)
     except ClusterError:
         return None
 
@@ -221,7 +243,7 @@ def _placed(
         return iter(everything)
     own = unit.kustomization.source == session.units[session.fleet.root].kustomization.source
     places = unit.rendering.origins() if own else ()
-    scoped = plan.scoped(unit.objects, session.world.cluster)
+    scoped = plan.scoped(unit.objects, session.reached(unit.id))
     known = {ResourceRef.of(m): place for m, place in zip(scoped, places, strict=False)}
     return (
         replace(each, file=known[each.ref].file, line=known[each.ref].line)
@@ -231,12 +253,29 @@ def _placed(
     )
 
 
+def _extra_anywhere(
+    session: Session, checked: Iterable[str], *, everywhere: bool
+) -> tuple[list[Difference], list[str]]:
+    """What is extra in each of the clusters that were looked at."""
+    found: list[Difference] = []
+    odd: list[str] = []
+    places: dict[str, list[str]] = {"": []}
+    for id_ in checked:
+        places.setdefault(session.target(id_), []).append(id_)
+    for target, ids in sorted(places.items()):
+        more, warnings = _extra(session, target, frozenset(ids), everywhere=everywhere)
+        found += more
+        odd += warnings
+    return found, odd
+
+
 def _extra(
-    session: Session, checked: frozenset[str], *, everywhere: bool
+    session: Session, target: str, checked: frozenset[str], *, everywhere: bool
 ) -> tuple[list[Difference], list[str]]:
     """Objects with the owner labels of a Kustomization that was looked at, and in no inventory."""
-    cluster = session.world.cluster
-    owned = {ref for record in session.records.values() for ref in record.inventory} | session.owners.keys()
+    cluster = session.access_as("", target).cluster
+    here = [r for id_, r in session.records.items() if session.target(id_) == target]
+    owned = {ref for record in here for ref in record.inventory} | session.wishes.get(target, {}).keys()
     kinds = (
         {(api.group, api.kind) for api in cluster.apis() if "list" in api.verbs}
         if everywhere

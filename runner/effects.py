@@ -21,22 +21,25 @@ class _Side:
 
     fleet: Fleet | None
     shown: dict[int, Manifest] = field(default_factory=dict)  # by the identity of the object itself
-    _wants: dict[ResourceRef, tuple[str, Manifest]] | None = None
+    _wants: dict[tuple[str, ResourceRef], tuple[str, Manifest]] | None = None  # by its cluster, too
 
     @property
     def unknown(self) -> list[str]:
         """Kustomizations whose wishes are not known."""
         return list(self.fleet.unrendered) if self.fleet else []
 
-    def wants(self, ref: ResourceRef) -> tuple[str, Manifest] | None:
+    def wants(self, cluster: str, ref: ResourceRef) -> tuple[str, Manifest] | None:
         """The Kustomization that has an object, and the object."""
         if self._wants is None:
             self._wants = {}
             for unit in self.fleet or ():
                 if unit.rendered:
                     self.read(unit)
-                    self._wants.update((ResourceRef.of(each), (unit.id, each)) for each in unit.objects)
-        return self._wants.get(ref)
+                    self._wants.update(
+                        ((unit.kustomization.target, ResourceRef.of(each)), (unit.id, each))
+                        for each in unit.objects
+                    )
+        return self._wants.get((cluster, ref))
 
     def read(self, unit: Unit | None) -> tuple[Manifest, ...]:
         """The objects of a Kustomization, from now on known with their views."""
@@ -70,14 +73,18 @@ class _Comparing:
             return []
         old, new = self.base.read(before), self.head.read(after)
         changes: list[ObjectChange] = []
+        if before is not None and after is not None and _cluster(before) != _cluster(after):
+            changes += [self._arrives(id_, after, each) for each in new]
+            changes += [change for each in old for change in self._leaves(id_, each, before, after)]
+            return sorted(changes, key=_by_name)
         for pair in diff.pair(old, new):
             if pair.before is not None and pair.after is not None:
                 changes += self._both(id_, pair.before, pair.after, pair.was)
-            elif pair.after is not None:
-                changes.append(self._arrives(id_, pair.after))
-            elif pair.before is not None:
+            elif pair.after is not None and after is not None:
+                changes.append(self._arrives(id_, after, pair.after))
+            elif pair.before is not None and before is not None:
                 changes += self._leaves(id_, pair.before, before, after)
-        return sorted(changes, key=lambda each: (each.ref.kind, each.ref.namespace, each.ref.name))
+        return sorted(changes, key=_by_name)
 
     def _both(
         self, id_: str, before: Manifest, after: Manifest, was: ResourceRef | None
@@ -105,10 +112,10 @@ class _Comparing:
             unknown=unknown,
         )
 
-    def _arrives(self, id_: str, after: Manifest) -> ObjectChange:
+    def _arrives(self, id_: str, unit: Unit, after: Manifest) -> ObjectChange:
         ref, view = ResourceRef.of(after), self.head.shown[id(after)]
         unknown = self._unknown(id_, after)
-        if earlier := self.base.wants(ref):
+        if earlier := self.base.wants(_cluster(unit), ref):
             owner, before = earlier
             fields = self._fields(before, after)
             shown = self.base.shown[id(before)]
@@ -129,11 +136,9 @@ class _Comparing:
         action = Action.SKIPPED if reason else Action.CREATED
         return ObjectChange(id_, ref, action, reason, after=view, unknown=unknown)
 
-    def _leaves(
-        self, id_: str, before: Manifest, unit: Unit | None, now: Unit | None
-    ) -> Iterator[ObjectChange]:
+    def _leaves(self, id_: str, before: Manifest, unit: Unit, now: Unit | None) -> Iterator[ObjectChange]:
         ref = ResourceRef.of(before)
-        if unit is None or self.head.wants(ref) is not None:
+        if self.head.wants(_cluster(unit), ref) is not None:
             return  # it moves; that is told where it arrives
         kept = _stays(unit, now) or kept_by(before) or skipped(before, Ground())
         if not kept and self.head.unknown:
@@ -158,8 +163,18 @@ class _Comparing:
         return tuple(rendering.unresolved.get(ResourceRef.of(manifest), ())) if rendering else ()
 
 
+def _cluster(unit: Unit) -> str:
+    return unit.kustomization.target
+
+
+def _by_name(each: ObjectChange) -> tuple[str, str, str]:
+    return each.ref.kind, each.ref.namespace, each.ref.name
+
+
 def _stays(before: Unit, after: Unit | None) -> str:
     """Why a Kustomization leaves an object behind that it does not want any more; "" when it doesn't."""
+    if after is not None and _cluster(before) != _cluster(after):
+        return "left behind: its Kustomization goes to another cluster"
     if after is not None:
         return "" if after.kustomization.prune else "left behind: prune: false"
     k = before.kustomization

@@ -2,7 +2,8 @@
 
     RunnerError            1   some Kustomization failed or is blocked
     ├── UsageError         2   an input, a flag, an event or a Kustomization is wrong
-    │   └── CycleError     2   Kustomizations wait for each other in a circle
+    │   ├── CycleError     2   Kustomizations wait for each other in a circle
+    │   └── NotFetched     2   a source would have to be fetched, and nothing is fetched here
     ├── RenderError        3   the entry cannot be rendered at all
     │   ├── WorkerError    3   the render worker died, timed out or answered too much
     │   └── DecryptionError 3  a key is of no use, or the decryptor died or timed out
@@ -73,6 +74,10 @@ class CycleError(UsageError):
     def __init__(self, cycle: tuple[str, ...], message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.cycle = cycle
+
+
+class NotFetched(UsageError):
+    """A source would have to be fetched, or something read for that, and this command does neither."""
 
 
 class RenderError(RunnerError):

@@ -34,7 +34,7 @@ def same(session: Session, unit: Unit) -> bool:
     record, rendering = session.records.get(unit.id), unit.rendering
     if record is None or record.state is not State.READY or rendering is None:
         return False
-    if not rendering.ok or not rendering.variables.known or removal.stale(record, session.owners):
+    if not rendering.ok or not rendering.variables.known or removal.stale(session, record):
         return False
     if record.manifest.get("spec") != (unit.shown or unit.kustomization.manifest).get("spec"):
         return False

@@ -81,11 +81,12 @@ def _waited(session: Session, taken: Iterable[Outcome]) -> set[str]:
     """Who had to keep something until these were gone: their own objects, or what gave them their rights."""
     gone = [outcome.kustomization for outcome in taken]
     waited = {session.gone[id_].parent for id_ in gone}
-    if any(session.acts_as(id_) for id_ in gone):
+    acting, ways = any(session.acts_as(id_) for id_ in gone), removal.ways(session, gone)
+    if acting or ways:
         waited |= {
             id_
             for id_, record in session.records.items()
-            if any(gives_rights(e.ref) for e in removal.stale(record, session.owners))
+            if any((acting and gives_rights(e.ref)) or e.ref in ways for e in removal.stale(session, record))
         }
     return waited
 
@@ -126,7 +127,7 @@ def _unknown(session: Session, outcomes: Mapping[str, Outcome]) -> list[Held]:
     for id_ in sorted(outcomes):
         unit, record = session.units.get(id_), session.records.get(id_)
         if unit is not None and record is not None and unit.kustomization.prune and outcomes[id_].ok:
-            refs = tuple(entry.ref for entry in removal.stale(record, session.owners))
+            refs = tuple(entry.ref for entry in removal.stale(session, record))
             found += [Held(id_, refs, why)] if refs and id_ not in session.held_prunes else []
     return found
 
@@ -153,7 +154,7 @@ def _prune_late(session: Session, outcome: Outcome) -> Outcome:
     record = session.records.get(outcome.kustomization)
     if unit is None or record is None or outcome.state is not State.READY or not unit.kustomization.prune:
         return outcome
-    stale = removal.ripe(session, removal.stale(record, session.owners))
+    stale = removal.ripe(session, record.kustomization, removal.stale(session, record))
     if not stale:
         return outcome
     try:
@@ -173,7 +174,8 @@ def _prune_late(session: Session, outcome: Outcome) -> Outcome:
 def _settle_moves(session: Session) -> None:
     """An object leaves its old inventory once the new one holds it."""
     for id_, record in sorted(session.records.items()):
-        if (record.repository, record.entry) != (session.repository, session.entry):
+        mine = (record.repository, record.entry) == (session.repository, session.entry)
+        if not mine or session.was_elsewhere(record):
             continue
         moved = [ref for ref in record.inventory if session.recorded_by_another(ref, id_)]
         if moved:

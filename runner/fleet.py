@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from runner.model import Kustomization, Manifest, ResourceRef, VariableSource
@@ -53,6 +53,16 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
+class Remote:
+    """The way to the cluster that `spec.kubeConfig` names, or why it is not known."""
+
+    kubeconfig: bytes = field(default=b"", repr=False)
+    why: str = ""  # there is none
+    asked: bool = True  # False in a preview: no Secret is read
+    live: bool = False  # answered by the run's own cluster, which may have another answer later
+
+
+@dataclass(frozen=True, slots=True)
 class Variables:
     """What a build takes from elsewhere: the values of its expressions, and its source's definition."""
 
@@ -70,6 +80,7 @@ class Variables:
     sources: tuple[Manifest, ...] = field(default=(), repr=False)
     """What the desired state has of the source, of what makes it, and of what it logs in with."""
     keys: Keys | None = None  # None: nothing is to be decrypted
+    remote: Remote | None = None  # None: its objects go to the run's own cluster
 
     @property
     def known(self) -> bool:
@@ -100,6 +111,8 @@ class Rendering:
     warnings: tuple[str, ...] = ()
     dropped: bool = False  # not all is known by name: Flux's reader leaves something out, or SOPS hides it
     variables: Variables = field(default_factory=Variables)
+    pins: Mapping[str, str] = field(default_factory=dict)
+    """What everything remote that its kustomization files list stood for, by URL."""
     foreign: bool = False  # built of files that are not this repository's
     origins: Callable[[], tuple[Place, ...]] = field(default=tuple, compare=False, repr=False)
     """Where each object is written, found out when first asked: that takes about as long as a build."""
@@ -140,6 +153,29 @@ class Unit:
     @property
     def objects(self) -> tuple[Manifest, ...]:
         return self.rendering.objects if self.rendering else ()
+
+
+def twice(wanted: Iterable[tuple[str, str, Iterable[Manifest]]]) -> list[tuple[ResourceRef, tuple[str, ...]]]:
+    """The objects that more than one Kustomization wants in one cluster, sorted, with whoever does.
+
+    `wanted` has the id of each Kustomization, its target and its objects. They would take such an object
+    from each other for ever. A Kustomization that two render is malformed.
+    """
+    found: dict[tuple[str, ResourceRef], list[str]] = {}
+    for id_, target, objects in wanted:
+        for manifest in objects:
+            found.setdefault((target, ResourceRef.of(manifest)), []).append(id_)
+    return [
+        (ref, tuple(sorted(ids)))
+        for (_, ref), ids in sorted(found.items())
+        if len(ids) > 1 and ref.kind != "Kustomization"
+    ]
+
+
+def two_owners(ref: ResourceRef, ids: Iterable[str]) -> Problem:
+    """What is wrong with an object that more than one wants."""
+    names = " and by ".join(ids)
+    return Problem("two_owners", f"{ref} is wanted by {names}; keep it in one of them", "validate")
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,8 @@ def _one(
     mine = by_ref.get((id_, change.ref))
     if mine is None and change.action in {Action.UNCHANGED, Action.SKIPPED}:
         return None
+    if session.why_unasked(id_):
+        return mine  # what two commits differ in is all that is known
     if assessed is None or assessed.live is None or assessed.merged is None:
         known = mine or ObjectChange(id_, change.ref, change.action, after=_shown(session, id_, change.ref))
         return replace(known, action=change.action, reason=change.reason)
@@ -146,10 +148,10 @@ def pending(session: Session, base: Fleet | None) -> Iterator[Pending]:
 
 def _why(session: Session, unit: Unit) -> str:
     """Why what the base renders was not deployed: a source that moved since, or anything else."""
-    own = str(unit.kustomization.source)
+    own = {str(unit.kustomization.source), *(unit.rendering.pins if unit.rendering else ())}
     for each in session.sources:
-        if each.source == own and each.moved:
-            return f"{own} moved from {each.recorded} to {each.revision}"
+        if each.source in own and each.moved:
+            return f"{each.source} moved from {each.recorded} to {each.revision}"
     return "the base is not what was last deployed"
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
 
 from runner import flags
 from runner.errors import ExitCode, UsageError
+from runner.options import Options
 
 _NAMES = click.argument("names", nargs=-1, metavar="[NAMESPACE/NAME]...")
 _SOME = click.argument("names", nargs=-1, required=True, metavar="NAMESPACE/NAME...")
 
 
 def add_to(group: click.Group) -> None:
-    for command in (tree, get, events, trace, pause, resume):
+    for command in (lint, tree, get, events, trace, pause, resume):
         group.add_command(command)
 
 
@@ -28,7 +30,43 @@ def _scope(command: flags.F) -> flags.F:
         click.option("-n", "--namespace", default="", help="Only Kustomizations of this namespace."),
     ):
         command = option(command)
-    return flags.cluster(command)
+    return flags.named(flags.cluster(command))
+
+
+@click.command(short_help="Show what is wrong; neither a cluster nor a network is asked.")
+@click.option("--repo", type=click.Path(path_type=Path), default=Path(), help="The Git checkout.")
+@click.option("--revision", default="HEAD", show_default=True, help="The commit to work on.")
+@click.option("--worktree", is_flag=True, help="Use the files as they are on disk.")
+@click.option("--entry", default="", help="Directory that a cluster starts from; default: all clusters'.")
+@click.option("--cluster", default="", metavar="NAME", help="One of kustodian.yaml.")
+@click.option("--root", default="", help="The root Kustomization; default: what kustodian.yaml says.")
+@flags.values
+@flags.output("text", "json", "github")
+def lint(**given: Any) -> int:  # noqa: ANN401 -- see tree
+    """Show what is wrong with kustodian.yaml, Kustomizations and what they render; 1 when anything is.
+
+    Without --entry and --cluster every cluster of kustodian.yaml is looked at.
+    """
+    from runner.linting import lint as look
+    from runner.report import json
+    from runner.report import lint as report
+
+    output, cluster = given.pop("output"), given.pop("cluster")
+    if cluster and given["entry"]:
+        raise UsageError(
+            f"--cluster {cluster} says what the entry is, and so does --entry",
+            hint="leave one of the two out.",
+        )
+    told = look(Options(**given), cluster)
+    code = int(ExitCode.DONE if told.ok else ExitCode.FAILED)
+    match output:
+        case "json":
+            flags.write(json.dump(report.document(told, code)))
+        case "github":
+            flags.write(report.github(told))
+        case _:
+            flags.write(report.text(told))
+    return code
 
 
 @click.command(short_help="Show who renders, and who waits for whom.")
@@ -110,7 +148,7 @@ def events(**given: Any) -> int:  # noqa: ANN401 -- see tree
 def trace(**given: Any) -> int:  # noqa: ANN401 -- see tree
     """Show where an object comes from: Kustomization, parents, source, file, line, last commit.
 
-    Without --entry it is the one that the cluster was deployed from.
+    Without --entry and --cluster it is the one that the cluster was deployed from.
     """
     from runner.commands import options
     from runner.views import trace as view

@@ -114,6 +114,34 @@ class VariableSource:
 
 
 @dataclass(frozen=True, slots=True)
+class KubeConfig:
+    """`spec.kubeConfig.secretRef`: the Secret that tells how to reach another cluster."""
+
+    secret: VariableSource
+    key: str = ""  # "": Flux's own names for it
+
+    @property
+    def target(self) -> str:
+        """What names that cluster in a run: equal for whoever takes the same key of the same Secret."""
+        return "/".join(part for part in (self.secret.namespace, self.secret.name, self.key) if part)
+
+
+def kube_config(manifest: Manifest) -> KubeConfig | None:
+    """What a Kustomization's object says of another cluster; None: its objects go to the run's own."""
+    where = ((manifest.get("spec") or {}).get("kubeConfig") or {}).get("secretRef")
+    if not where:
+        return None
+    namespace = str(manifest["metadata"].get("namespace") or "")
+    return KubeConfig(VariableSource("Secret", namespace, str(where.get("name"))), where.get("key") or "")
+
+
+def target(manifest: Manifest) -> str:
+    """The cluster that a Kustomization's objects go to; "" for the run's own."""
+    found = kube_config(manifest)
+    return found.target if found is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
 class PostBuild:
     """`spec.postBuild`: variables given in place, and where more come from."""
 
@@ -180,6 +208,16 @@ class Kustomization:
         """The user that its objects are read and applied as; "" for the run itself."""
         name = self.service_account
         return f"{SERVICE_ACCOUNT}{self.namespace}:{name}" if name else ""
+
+    @property
+    def kube_config(self) -> KubeConfig | None:
+        """How another cluster is reached, where its objects go to one."""
+        return kube_config(self.manifest)
+
+    @property
+    def target(self) -> str:
+        """The cluster that its objects go to; "" for the run's own."""
+        return target(self.manifest)
 
     @property
     def dependencies(self) -> tuple[tuple[str, str], ...]:

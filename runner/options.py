@@ -63,6 +63,7 @@ class Options:
     dry_run: bool = False
     read_secrets: bool = False  # a dry run may read Secrets, and decrypt
     allow_private_network: bool = False  # a preview may fetch from private addresses, as a deploy may
+    allow_remote_bases: bool = False  # a preview may fetch what kfiles list by URL, as a deploy does
     sops_age_key: str = field(default="", repr=False)  # of the run, for what names no keys of its own
     sops_pgp_key: str = field(default="", repr=False)  # armored
     all: bool = False  # no proof counts: every object goes through a dry-run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -11,9 +10,10 @@ from runner.desired import SHORT, TRAILER, Desired
 from runner.errors import UsageError
 from runner.evidence import Evidence
 from runner.exchange import Exchange, same_path
-from runner.fleet import Fleet, Unit
+from runner.fleet import Fleet, Unit, twice, two_owners
 from runner.inventory import Entry
 from runner.model import Held, Manifest, ResourceRef
+from runner.model import target as target_of
 from runner.ports import Cluster
 from runner.rendered import Problem
 from runner.session import Lock, Session
@@ -63,7 +63,7 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
             hint="`kustodian tree -o name` lists them.",
         )
     admission.no_live_controller(cluster, options.root, fleet.units)
-    everything = [manifest for unit in fleet for manifest in unit.objects]
+    everything = [m for unit in fleet if not unit.kustomization.target for m in unit.objects]
     made = Session(
         world=clients.world(),
         options=options,
@@ -86,6 +86,9 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
     )
     if not options.dry_run or options.read_secrets:
         made.key = store.digest_key(options.root.partition("/")[0], create=False)
+    for unit in fleet:
+        if unit.rendering is not None:
+            made.aim(unit.kustomization.target, unit.rendering.variables.remote)
     _claim(made, ours)
     made.tracked = _tracked(made, ours)
     made.refused = _refused(made)
@@ -93,7 +96,8 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
     made.gone = _gone(made, ours)
     made.dependents = extent.of_dependents(made)
     made.held_prunes = _held(made, ours)
-    made.warnings.extend([*source.artifact.warnings, *_left_alone(made, ours), *_told(source)])
+    left = [*_left_alone(made, ours), *_moved_away(made, ours)]
+    made.warnings.extend([*source.artifact.warnings, *left, *_told(source)])
     return made
 
 
@@ -104,7 +108,8 @@ def _deployed_from(root: Record | None) -> Mapping[str, str]:
 
 def _object(fleet: Fleet, ref: ResourceRef) -> Manifest | None:
     """A desired object by its name, None when nobody renders it."""
-    found = (each for unit in fleet for each in unit.objects if ResourceRef.of(each) == ref)
+    own = (unit for unit in fleet if not unit.kustomization.target)
+    found = (each for unit in own for each in unit.objects if ResourceRef.of(each) == ref)
     return next(found, None)
 
 
@@ -189,37 +194,45 @@ def _claim(made: Session, ours: Mapping[str, Record]) -> None:
 
     An object that two want is refused: they would take it from each other for ever.
     """
-    wanted: dict[ResourceRef, list[str]] = defaultdict(list)
+    wanted: list[tuple[str, str, list[Manifest]]] = []
     for unit in made.fleet:
-        scoped = plan.scoped(unit.objects, made.world.cluster)
-        made.want(unit.id, scoped)
-        for manifest in scoped:
-            wanted[ResourceRef.of(manifest)].append(unit.id)
-    for ref, ids in sorted(wanted.items()):
-        if len(ids) > 1 and ref.kind != "Kustomization":
-            for id_ in ids:
-                names = " and by ".join(sorted(ids))
-                _refuse(made, id_, f"{ref} is wanted by {names}; keep it in one of them")
+        target = unit.kustomization.target
+        scoped = unit.objects if target else plan.scoped(unit.objects, made.world.cluster)
+        made.want(unit.id, [*_bare(scoped), *scoped] if target else scoped)
+        wanted.append((unit.id, target, [*scoped]))
+    for ref, ids in twice(wanted):
+        for id_ in ids:
+            _refuse(made, id_, two_owners(ref, ids))
     for unit in made.fleet:
         record = ours.get(unit.id)
         if record is not None and not unit.rendered:
             for ref in record.inventory:
-                made.owners.setdefault(ref, unit.id)
+                made.owners(unit.id).setdefault(ref, unit.id)
+
+
+def _bare(manifests: Iterable[Manifest]) -> Iterable[Manifest]:
+    """Objects without their namespaces.
+
+    Another cluster is not asked yet which kinds have one: of the two names of an object it has only one.
+    """
+    for manifest in manifests:
+        meta = {key: value for key, value in manifest["metadata"].items() if key != "namespace"}
+        yield {**manifest, "metadata": meta}
 
 
 def _tracked(made: Session, ours: Mapping[str, Record]) -> dict[str, set[ResourceRef]]:
     """What each wants and is known to have in the cluster, as far as this run looks after it."""
     return {
-        id_: {ref for ref, e in record.inventory.items() if e.uid and made.owners.get(ref) == id_}
+        id_: {ref for ref, e in record.inventory.items() if e.uid and made.owners(id_).get(ref) == id_}
         for id_, record in ours.items()
-        if made.options.selects(id_)
+        if made.options.selects(id_) and not made.was_elsewhere(record)
     }
 
 
-def _refuse(made: Session, id_: str, text: str) -> None:
+def _refuse(made: Session, id_: str, problem: Problem) -> None:
     unit = made.units[id_]
     if unit.rendering is not None:
-        problems = (*unit.rendering.problems, Problem("two_owners", text, "validate"))
+        problems = (*unit.rendering.problems, problem)
         made.units[id_] = replace(unit, rendering=replace(unit.rendering, problems=problems))
 
 
@@ -263,6 +276,7 @@ def _lets_go(made: Session, gone: Mapping[str, Record], record: Record) -> bool:
         parent is not None
         and parent.rendered
         and parent.kustomization.prune
+        and not parent.kustomization.target
         and made.options.selects(parent.id)
     )
 
@@ -295,6 +309,19 @@ def _left_alone(made: Session, ours: Mapping[str, Record]) -> Iterable[str]:
             yield f"{id_} {why if record.parent else 'was the root before'}; it is left alone"
 
 
+def _moved_away(made: Session, ours: Mapping[str, Record]) -> Iterable[str]:
+    """As in Flux, what a Kustomization made stays where it was when it goes to another cluster."""
+    for id_, record in sorted(ours.items()):
+        if id_ in made.units and record.inventory and made.was_elsewhere(record):
+            then, now = (f"kubeConfig {each}" if each else "this cluster" for each in _clusters(made, record))
+            count = len(record.inventory)
+            yield f"{id_} goes to {now} now; {count} objects that it made in {then} are left behind there"
+
+
+def _clusters(made: Session, record: Record) -> tuple[str, str]:
+    return target_of(record.manifest), made.target(record.kustomization)
+
+
 def _held(made: Session, ours: Mapping[str, Record]) -> dict[str, tuple[Held, ...]]:
     """Prunes that must not happen in this run."""
     stale: dict[str, Sequence[Entry]] = {}
@@ -302,11 +329,11 @@ def _held(made: Session, ours: Mapping[str, Record]) -> dict[str, tuple[Held, ..
     for id_, record in ours.items():
         unit = made.units.get(id_)
         if id_ in made.gone:
-            entries = removal.stale(record, made.owners) if _deletes(record) else ()
+            entries = removal.stale(made, record) if _deletes(record) else ()
             if not made.units[removal.who_lets_go(made.gone, id_)].objects:
                 emptied.append(id_)
         elif unit is not None and unit.rendered and unit.kustomization.prune and made.options.selects(id_):
-            entries = removal.stale(record, made.owners)
+            entries = removal.stale(made, record)
             if not unit.objects:
                 emptied.append(id_)
         else:

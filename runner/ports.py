@@ -16,7 +16,7 @@ from typing import Protocol
 from runner.forge import Ancestry, Check, Comment, Issue, Pull, Told
 from runner.model import Artifact, Manifest, ResourceRef
 from runner.registries import Layer, OciAccess
-from runner.rendered import ArtifactListing, BuildRequest, Built, Opened, ParsedFile, Sealed
+from runner.rendered import ArtifactListing, BuildRequest, Built, Opened, Page, ParsedFile, Sealed
 from runner.repositories import Commit, GitAccess
 
 
@@ -230,6 +230,16 @@ class Repositories(Protocol):
 
     def pull(self, access: GitAccess, commit: Commit, target: Path) -> tuple[str, ...]:
         """Write the files of a commit below `target`, an empty directory; returns what to warn about."""
+
+
+class Downloads(Protocol):
+    """Files by URL, without any login. Raises SourceError."""
+
+    def get(self, url: str) -> Page:
+        """What a server answers, redirects followed; an error status is an answer too.
+
+        It is the same for as long as this run lasts.
+        """
 
 
 class PathChangeKind(StrEnum):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from runner import acting, plan, proven, redact, removal
 from runner.errors import RunnerError
 from runner.fleet import Unit
-from runner.model import Change, Manifest, Outcome, ResourceRef, Run, State, gives_rights
+from runner.model import Action, Change, Manifest, Outcome, ResourceRef, Run, State, gives_rights
 from runner.options import Dependents
 from runner.plan import Assessment, Ground
 from runner.rendered import is_sealed
@@ -36,37 +36,60 @@ def foresee(session: Session, *, reduced: bool = False) -> Foreseen:
 
     With `reduced`, credentials that may only read are enough: see `Ground.reduced`.
     """
-    world = session.world
     accounts = acting.told(session, reduced=reduced)
-    everything = [m for unit in session.units.values() for m in unit.objects]
-    ground = replace(
-        session.ground,
-        read_secrets=session.options.read_secrets or not session.options.dry_run,
-        namespaces=plan.absent(_unseen_namespaces(session, everything), world.cluster, world.pool),
-        kinds=plan.defines(everything),
-        roles=plan.roles(everything),
-        reduced=reduced,
-    )
+    grounds = _Grounds(session, reduced=reduced)
     assessed: dict[str, tuple[Assessment, ...]] = {}
-    outcomes = [_outcome(session, session.units[id_], ground, assessed) for id_ in in_order(session.units)]
+    outcomes = [_outcome(session, session.units[id_], grounds, assessed) for id_ in in_order(session.units)]
     outcomes += [_gone(session, id_) for id_ in removal.gone_in_order(session.gone)]
     return Foreseen(_blocked(session, outcomes), assessed, accounts)
 
 
-def _unseen_namespaces(session: Session, everything: list[Manifest]) -> set[str]:
+@dataclass(slots=True)
+class _Grounds:
+    """What this run makes, and so need not be there yet: in each cluster something else."""
+
+    session: Session
+    reduced: bool
+    _made: dict[str, Ground] = field(default_factory=dict)
+
+    def of(self, id_: str) -> Ground:
+        """That of a Kustomization's cluster. Raises ClusterError when it does not answer."""
+        cluster = self.session.target(id_)
+        if cluster not in self._made:
+            self._made[cluster] = self._make(cluster, id_)
+        return self._made[cluster]
+
+    def _make(self, cluster: str, id_: str) -> Ground:
+        session = self.session
+        units = [unit for unit in session.units.values() if unit.kustomization.target == cluster]
+        everything = [m for unit in units for m in unit.objects]
+        unseen = _unseen_namespaces(session, cluster, everything)
+        return replace(
+            session.ground_of(id_),
+            read_secrets=session.options.read_secrets or not session.options.dry_run,
+            namespaces=plan.absent(unseen, session.reached(id_), session.world.pool),
+            kinds=plan.defines(everything),
+            roles=plan.roles(everything),
+            reduced=self.reduced,
+        )
+
+
+def _unseen_namespaces(session: Session, cluster: str, everything: list[Manifest]) -> set[str]:
     """Those that a run makes, the desired ones and those that records live in, unless they are there."""
-    desired = {
+    wanted = {
         m["metadata"]["name"] for m in everything if (m["apiVersion"], m["kind"]) == ("v1", "Namespace")
     }
-    wanted = desired | {unit.kustomization.namespace for unit in session.units.values()}
-    holding = {id_.partition("/")[0] for id_ in session.records}
-    seen = session.access_as("").evidence
+    holding: set[str] = set()
+    if not cluster:
+        wanted |= {unit.kustomization.namespace for unit in session.units.values()}
+        holding = {id_.partition("/")[0] for id_ in session.records}
+    seen = session.access_as("", cluster).evidence
     refs = {name: ResourceRef("", name, "", "Namespace", "v1") for name in wanted - holding}
     return {name for name, ref in refs.items() if seen.live(ref) is None}
 
 
 def _outcome(
-    session: Session, unit: Unit, ground: Ground, found: dict[str, tuple[Assessment, ...]]
+    session: Session, unit: Unit, grounds: _Grounds, found: dict[str, tuple[Assessment, ...]]
 ) -> Outcome:
     if unit.kustomization.suspend:
         return Outcome(unit.id, State.SUSPENDED, reason=session.why_paused(unit.id))
@@ -79,30 +102,44 @@ def _outcome(
         return Outcome(unit.id, State.FAILED, error="\n".join(str(p) for p in problems), hint=hint)
     if unit.id in session.refused:
         return Outcome(unit.id, State.FAILED, error=session.refused[unit.id])
+    try:
+        why = session.why_unasked(unit.id)
+        assessed = _unasked(unit, why) if why else _assessed(session, unit, grounds, found)
+        found[unit.id] = tuple(assessed)
+        changes = [*(a.change for a in assessed), *_pruned(session, unit)]
+    except RunnerError as exc:
+        if not unit.kustomization.target and unit.id not in found:
+            raise
+        return Outcome(unit.id, State.FAILED, error=exc.message, hint=exc.hint)
+    return _told(unit, assessed, changes)
+
+
+def _unasked(unit: Unit, why: str) -> list[Assessment]:
+    """What is said of objects in a cluster that is not asked."""
+    return [Assessment(ResourceRef.of(m), m, Action.UNKNOWN, why) for m in unit.objects]
+
+
+def _assessed(
+    session: Session, unit: Unit, grounds: _Grounds, found: Mapping[str, tuple[Assessment, ...]]
+) -> list[Assessment]:
+    if unit.rendering is None:
+        return []
+    ground, user = grounds.of(unit.id), session.acts_as(unit.id)
     cluster, pool = session.access(unit.id).cluster, session.world.pool
-    recorded = session.fresh(unit).inventory
-    proofs = proven.of(session, unit, recorded)
     own = replace(
         ground,
         unresolved=unit.rendering.unresolved,
-        proofs=proofs,
-        reduced=ground.reduced and not session.acts_as(unit.id),  # what it may not, the deploy may not
+        proofs=proven.of(session, unit, session.fresh(unit).inventory),
+        reduced=ground.reduced and not user,  # what it may not, the deploy may not
         ignore=unit.kustomization.ignore,
         force=unit.kustomization.force,
     )
     scoped = plan.scoped(unit.objects, cluster)
     rights = any(a.action.writes and gives_rights(a.ref) for each in found.values() for a in each)
     assessed = [
-        acting.not_yet_allowed(a, session.acts_as(unit.id)) if rights else a
-        for a in plan.assess(scoped, cluster, pool, own)
+        acting.not_yet_allowed(a, user) if rights else a for a in plan.assess(scoped, cluster, pool, own)
     ]
-    assessed = [owned_by_another(session, unit.id, a) for a in assessed]
-    found[unit.id] = tuple(assessed)
-    try:
-        changes = [*(a.change for a in assessed), *_pruned(session, unit)]
-    except RunnerError as exc:
-        return Outcome(unit.id, State.FAILED, error=exc.message, hint=exc.hint)
-    return _told(unit, assessed, changes)
+    return [owned_by_another(session, unit.id, a) for a in assessed]
 
 
 def _told(unit: Unit, assessed: list[Assessment], changes: list[Change]) -> Outcome:
@@ -143,7 +180,7 @@ def _pruned(session: Session, unit: Unit) -> tuple[Change, ...]:
     record = session.records.get(unit.id)
     if record is None or not unit.kustomization.prune:
         return ()
-    return removal.foresee(session, record, removal.stale(record, session.owners))
+    return removal.foresee(session, record, removal.stale(session, record))
 
 
 def _gone(session: Session, id_: str) -> Outcome:

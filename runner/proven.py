@@ -81,4 +81,4 @@ def _secret(session: Session, unit: Unit) -> frozenset[ResourceRef]:
         return frozenset()
     pairs = zip(rendering.objects, rendering.shown, strict=True)
     hidden = [real for real, view in pairs if redact.is_secret(real) or real != view]
-    return frozenset(ResourceRef.of(m) for m in plan.scoped(hidden, session.world.cluster))
+    return frozenset(ResourceRef.of(m) for m in plan.scoped(hidden, session.reached(unit.id)))

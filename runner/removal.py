@@ -24,7 +24,9 @@ from runner.model import (
     ResourceRef,
     account_ref,
     gives_rights,
+    kube_config,
     kustomization_ref,
+    target,
 )
 from runner.prune import Stale, Verdict
 from runner.session import Session
@@ -43,21 +45,33 @@ class Removed:
     errors: tuple[str, ...] = ()
 
 
-def stale(record: Record, owners: Mapping[ResourceRef, str]) -> tuple[Entry, ...]:
-    """What a Kustomization owns and nobody in the whole run wants."""
+def stale(session: Session, record: Record) -> tuple[Entry, ...]:
+    """What a Kustomization owns and nobody in the whole run wants; what it left in another cluster stays."""
+    if session.was_elsewhere(record):
+        return ()
+    owners = session.owners(record.kustomization)
     return tuple(entry for ref, entry in sorted(record.inventory.items()) if ref not in owners)
 
 
-def ripe(session: Session, entries: Iterable[Entry], *, leaving: bool = False) -> tuple[Entry, ...]:
-    """Those of stale objects that may be looked at now.
+def ripe(session: Session, id_: str, entries: Iterable[Entry], *, leaving: bool = False) -> tuple[Entry, ...]:
+    """Those of a Kustomization's stale objects that may be looked at now.
 
-    A Kustomization that is gone is deleted as an object only after what it owned; and so is what gives an
-    account its rights, as long as one that is gone acts as any. (`leaving`: they are such a one's own.)
+    A Kustomization that is gone is deleted as an object only after what it owned, and so is what leads to
+    its cluster; and what gives an account its rights, as long as one that is gone acts as any. (`leaving`:
+    they are such a one's own.)
     """
-    unfinished = [id_ for id_ in session.gone if id_ in session.records]
-    waiting = {kustomization_ref(id_) for id_ in unfinished}
-    acting = not leaving and any(session.acts_as(id_) for id_ in unfinished)
+    unfinished = [gone for gone in session.gone if gone in session.records]
+    waiting: set[ResourceRef] = set()
+    if not session.target(id_):
+        waiting = {kustomization_ref(gone) for gone in unfinished} | ways(session, unfinished)
+    acting = not leaving and any(session.acts_as(gone) for gone in unfinished)
     return tuple(e for e in entries if e.ref not in waiting and not (acting and gives_rights(e.ref)))
+
+
+def ways(session: Session, ids: Iterable[str]) -> set[ResourceRef]:
+    """The Secrets that lead to the clusters of Kustomizations that are gone."""
+    found = (kube_config(session.gone[id_].manifest) for id_ in ids)
+    return {where.secret.ref for where in found if where is not None}
 
 
 def remove(
@@ -78,26 +92,28 @@ def remove(
     if any(s.verdict is Verdict.DELETE for s in judged):
         pool, writer = session.world.pool, session.writer(record.kustomization)
         done = prune.delete(judged, writer, pool, apply.deletion_order, session.stopped)
-        _finalize(session, done)
+        if not session.target(record.kustomization):
+            _finalize(session, done)
         uids = {s.entry.ref: s.uid for s in judged if s.entry.ref in done.gone}
         with resting():
-            left = _wait_until_gone(session, session.access(record.kustomization), uids, timeout)
+            left = _wait_until_gone(session, record.kustomization, uids, timeout)
     gone = (done.gone - left.keys()) | {s.entry.ref for s in judged if s.verdict is Verdict.GONE}
     late = tuple(f"{ref} is not gone after {timeout:g} s: {why}" for ref, why in sorted(left.items()))
     return Removed(inventory.without(record.inventory, gone), done.changes, held, (*done.errors, *late))
 
 
 def _wait_until_gone(
-    session: Session, access: Access, uids: Mapping[ResourceRef, str], timeout: float
+    session: Session, id_: str, uids: Mapping[ResourceRef, str], timeout: float
 ) -> dict[ResourceRef, str]:
     """What is left of deleted objects. An account whose rights went with them cannot be asked any more."""
-    clock, stopped = session.world.clock, session.stopped
+    clock, stopped, access = session.world.clock, session.stopped, session.access(id_)
     try:
         return prune.wait_until_gone(uids, access.observer, clock, timeout=timeout, stopped=stopped)
     except Refused as exc:
         if not access.user or exc.code != FORBIDDEN:
             raise
-    return prune.wait_until_gone(uids, session.world.observer, clock, timeout=timeout, stopped=stopped)
+    own = session.access_as("", session.target(id_)).observer
+    return prune.wait_until_gone(uids, own, clock, timeout=timeout, stopped=stopped)
 
 
 def recorded_spec(record: Record) -> Kustomization:
@@ -107,14 +123,17 @@ def recorded_spec(record: Record) -> Kustomization:
 
 
 def gone_in_order(records: Mapping[str, Record]) -> tuple[str, ...]:
-    """Kustomizations that are gone, dependents before what they depended on, children before parents."""
+    """Kustomizations that are gone, dependents before what they depended on, children before parents.
+
+    Whoever owns the Secret that leads to another's cluster comes after that one.
+    """
     ordered: list[str] = []
 
     def visit(id_: str, path: tuple[str, ...]) -> None:
         if id_ in ordered or id_ in path:
             return
         for other, record in sorted(records.items()):
-            if record.parent == id_ or id_ in _needs(record):
+            if record.parent == id_ or id_ in _needs(record) or _leads(records[id_], record):
                 visit(other, (*path, id_))
         ordered.append(id_)
 
@@ -129,6 +148,12 @@ def who_lets_go(gone: Mapping[str, Record], id_: str) -> str:
     return who_lets_go(gone, parent) if parent in gone else parent
 
 
+def _leads(holder: Record, record: Record) -> bool:
+    """Whether one owns what leads to the cluster of another."""
+    where = kube_config(record.manifest)
+    return where is not None and not target(holder.manifest) and where.secret.ref in holder.inventory
+
+
 def _needs(record: Record) -> tuple[str, ...]:
     own = record.kustomization.partition("/")[0]
     listed = (record.manifest.get("spec") or {}).get("dependsOn") or []
@@ -138,14 +163,14 @@ def _needs(record: Record) -> tuple[str, ...]:
 def take_away(session: Session, record: Record) -> Removed:
     """Let go of a Kustomization that is gone: by its recorded policy its objects are deleted or stay."""
     k = recorded_spec(record)
-    entries = stale(record, session.owners)
+    entries = stale(session, record)
     kept = _left_behind(session, k, entries)
     if kept is not None:
         removed = Removed(inventory.without(record.inventory, [e.ref for e in entries]), kept)
     else:
         patient = k.deletion_policy is DeletionPolicy.WAIT_FOR_TERMINATION
         timeout = k.timeout if patient else min(k.timeout, 60.0)
-        removed = remove(session, record, ripe(session, entries, leaving=True), timeout)
+        removed = remove(session, record, ripe(session, k.id, entries, leaving=True), timeout)
     moved = [ref for ref in removed.inventory if session.recorded_by_another(ref, record.kustomization)]
     rest = inventory.without(removed.inventory, moved)
     if rest:
@@ -158,6 +183,8 @@ def take_away(session: Session, record: Record) -> Removed:
 def foresee(session: Session, record: Record, entries: Iterable[Entry]) -> tuple[Change, ...]:
     """What `remove` would do, without doing it."""
     withheld = {ref for held in session.held_prunes.get(record.kustomization, ()) for ref in held.refs}
+    if why := session.why_unasked(record.kustomization):
+        return tuple(Change(e.ref, Action.UNKNOWN, why) for e in entries if e.ref not in withheld)
     judged = _judge_all(session, record, [e for e in entries if e.ref not in withheld])
     judged, held = _keep_containers(session, record.kustomization, judged)
     session.held_back(held)
@@ -171,7 +198,7 @@ def foresee(session: Session, record: Record, entries: Iterable[Entry]) -> tuple
 
 def foresee_gone(session: Session, record: Record) -> tuple[Change, ...]:
     """What `take_away` would do, without doing it."""
-    entries = stale(record, session.owners)
+    entries = stale(session, record)
     kept = _left_behind(session, recorded_spec(record), entries)
     return foresee(session, record, entries) if kept is None else kept
 
@@ -185,7 +212,7 @@ def _left_behind(session: Session, k: Kustomization, entries: Sequence[Entry]) -
         why = "its Kustomization was suspended"
     elif not k.deletes:
         why = f"deletionPolicy: {k.deletion_policy}"
-    elif entries and session.is_missing(k.acts_as):
+    elif entries and not session.why_unasked(k.id) and session.is_missing(k.acts_as, k.target):
         why = f"{account_ref(k.acts_as)}, which they were deployed as, is gone"
         names = ", ".join(str(entry.ref) for entry in entries)
         session.warnings.append(f"{k.id}: unable to prune objects: {why}: {names}")
@@ -203,17 +230,18 @@ def _judge_all(session: Session, record: Record, entries: Sequence[Entry]) -> li
     listed = dict(zip(groups, world.pool.map(lambda key: _list(access, groups[key]), groups), strict=True))
     names = {(entry.ref.namespace, entry.ref.name) for entry in entries}
     wanted: dict[tuple[str, str], list[ResourceRef]] = defaultdict(list)
-    for ref in tuple(session.owners):
+    owners = dict(session.owners(record.kustomization))
+    for ref in owners:
         if (ref.namespace, ref.name) in names:
             wanted[ref.namespace, ref.name].append(ref)
-    protected = _protected(session)
+    protected = frozenset[ResourceRef]() if session.target(record.kustomization) else _protected(session)
 
     def judge(entry: Entry) -> Stale:
         ref = entry.ref
         found = listed[ref.group, ref.kind, ref.namespace]
         try:
             live = _look(session, access, ref) if found is None else found.get(ref.name)
-            uids = _uids(session, live, wanted[ref.namespace, ref.name]) if live else frozenset()
+            uids = _uids(session, live, owners, wanted[ref.namespace, ref.name]) if live else frozenset()
         except NotServed:
             return Stale(entry, Verdict.GONE, "its kind is not served any more")
         except ClusterError as exc:
@@ -250,22 +278,28 @@ def _list(access: Access, entries: Sequence[Entry]) -> Mapping[str, Manifest] | 
     }
 
 
-def _uids(session: Session, live: Manifest, namesakes: Iterable[ResourceRef]) -> Collection[str]:
+def _uids(
+    session: Session, live: Manifest, owners: Mapping[ResourceRef, str], namesakes: Iterable[ResourceRef]
+) -> Collection[str]:
     """The uid of a stale object, if it is one that is wanted under another kind or group."""
     uid = live["metadata"].get("uid", "")
     if uid in session.uids:
         return {uid}
-    return {uid} if any(_uid(session, ref) == uid for ref in namesakes) else frozenset()
+    return {uid} if any(_uid(session, ref, owners[ref]) == uid for ref in namesakes) else frozenset()
 
 
-def _uid(session: Session, ref: ResourceRef) -> str:
+def _uid(session: Session, ref: ResourceRef, id_: str) -> str:
     """The uid of a wanted object: on record, or of what is live; "" when there is none."""
-    owner = session.records.get(session.owners[ref])
-    known = owner.inventory.get(ref) if owner is not None else None
+    owner = session.records.get(id_)
+    known = owner.inventory.get(ref) if owner is not None and not session.was_elsewhere(owner) else None
     if known is not None and known.uid:
         return known.uid
+    access = session.access(id_)
+    api = access.cluster.api(ref.group, ref.kind)
+    if api is not None and api.namespaced != bool(ref.namespace):
+        return ""  # claimed before it was known whether its kind has a namespace
     try:
-        live = _look(session, session.access(session.owners[ref]), ref)
+        live = _look(session, access, ref)
     except NotServed:
         return ""
     return str(live["metadata"].get("uid", "")) if live is not None else ""
@@ -295,7 +329,7 @@ def _keep_containers(
     kept: list[Stale] = []
     held: list[Held] = []
     for s in judged:
-        content = _content(session, s, leaving) if s.verdict is Verdict.DELETE else ""
+        content = _content(session, kustomization, s, leaving) if s.verdict is Verdict.DELETE else ""
         digest = prune.approval(f"content of {s.entry.ref}", [s.entry.ref])
         if content and digest not in session.options.approve:
             held.append(Held(kustomization, (s.entry.ref,), f"{s.entry.ref} still holds {content}", digest))
@@ -304,7 +338,7 @@ def _keep_containers(
     return kept, tuple(held)
 
 
-def _content(session: Session, s: Stale, leaving: set[ResourceRef]) -> str:
+def _content(session: Session, id_: str, s: Stale, leaving: set[ResourceRef]) -> str:
     """What would be lost with it: asked with the run's own rights, as a guard has to see everything."""
     ref = s.entry.ref
     if (ref.group, ref.kind) not in {
@@ -314,8 +348,9 @@ def _content(session: Session, s: Stale, leaving: set[ResourceRef]) -> str:
     }:
         return ""
     try:
-        live: Manifest | None = session.world.cluster.get(ref)
-        return prune.holds(ref, live, session.world.cluster, leaving) if live else ""
+        cluster = session.reached(id_)
+        live = cluster.get(ref)
+        return prune.holds(ref, live, cluster, leaving) if live else ""
     except ClusterError as exc:
         return f"something that cannot be seen: {exc.message}"
 

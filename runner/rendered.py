@@ -35,10 +35,11 @@ class Place(NamedTuple):
 class Problem:
     """One thing that is wrong with what was rendered or parsed; data, never raised.
 
-    `code` is one of: missing_path, missing_file, outside_root, yaml, cycle, remote_refused, file_too_big,
-    decryption, encrypted, irregular, too_deep, panic, missing_variable, invalid_variable_name, substitution,
+    `code` is one of: missing_path, missing_file, outside_root, yaml, cycle, remote_refused, remote,
+    file_too_big, decryption, encrypted, source, not_fetched, variable_source, two_owners, malformed,
+    two_parents, irregular, too_deep, panic, missing_variable, invalid_variable_name, substitution,
     not_an_object, build, internal; for warnings: unknown_field, spec_generator, dropped, not_a_string,
-    escaped_variable, lines_joined.
+    escaped_variable, lines_joined, remote.
     """
 
     code: str
@@ -55,6 +56,8 @@ class Problem:
     """Counts from 1; 0 when unknown."""
     hint: str = ""
     """What to do, where that does not go without saying."""
+    entries: tuple[str, ...] = ()
+    """What kustomization files list on the way to something remote, that itself as the last one."""
 
     def __str__(self) -> str:
         """Where, what, and about which object; one line for people."""
@@ -62,6 +65,48 @@ class Problem:
         subject = "/".join(part for part in self.subject[2:] if part) if self.subject else ""
         at = " ".join(part for part in (subject, self.json_path) if part)
         return f"{where}{self.message}" + (f" (in {at})" if at and at not in self.message else "")
+
+
+_LOGIN = re.compile(r"//(?!git@)[^/@\s]*@")
+_PARAMETER = re.compile(r"([?&](?!(?:ref|version|timeout|submodules)=)[^=&#\s]*=)[^&#\s]+")
+
+
+def plain(url: str) -> str:
+    """A URL as it may be printed: without a login, or values of parameters that are not kustomize's."""
+    return _PARAMETER.sub(r"\1…", _LOGIN.sub("//", url))
+
+
+class Asked(NamedTuple):
+    """Something remote that a build asks for: a URL or, of a Git repository, a ref for `git fetch`."""
+
+    url: str
+    ref: str = ""
+    git: bool = False
+
+    def __str__(self) -> str:
+        return plain(f"{self.url}?ref={self.ref}" if self.ref not in {"", "HEAD"} else self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a server has answered."""
+
+    status: int
+    file: Path | None = None
+    """The body, where the status is a success."""
+    digest: str = ""
+    """`sha256:<hex>` of the body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """What is at hand of other places: a build is given it, and fetches nothing."""
+
+    scratch: Path
+    """On the file system that the trees are on; a build leaves nothing in it."""
+    files: Mapping[str, Page] = field(default_factory=dict)
+    """By URL."""
+    trees: Mapping[Asked, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +130,8 @@ class BuildRequest:
     """Names whose value an unavailable source could still change; only with `keep_unresolved`."""
     display: Mapping[str, str] = field(default_factory=dict)
     """Values to show in place of secret ones, by variable name; fills `RenderedResource.display`."""
-    remote_bases: bool = False
+    remote: Remote | None = None
+    """None: remote resources are refused."""
     timeout: float | None = None
     """Seconds; None is the pool's."""
     open: bool = False
@@ -188,6 +234,12 @@ class Built:
     problems: tuple[Problem, ...] = ()
     sealed: tuple[Sealed, ...] = ()
     """What has to be opened first; there are no resources then."""
+    used: tuple[Asked, ...] = ()
+    """What it had of `BuildRequest.remote`."""
+    wanted: tuple[Asked, ...] = ()
+    """What it lacked there. As long as there is something, nothing else of the answer counts."""
+    pins: Mapping[str, str] = field(default_factory=dict)
+    """What everything remote that it used stood for: `v1@sha1:…` or `sha256:…`, by `str(Asked)`."""
     unnamed: bool = False
     """Some names have a hash of what is sealed, so they are not those that a deploy gives."""
 

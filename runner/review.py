@@ -13,6 +13,7 @@ import orjson
 from runner import difference, intent
 from runner.assembly import clients
 from runner.changes import Comparison, Fault
+from runner.configuration import Target
 from runner.desired import SHORT, Clients, Desired, NoEntry, at, configured
 from runner.errors import ExitCode, UsageError
 from runner.fleet import Fleet
@@ -22,7 +23,6 @@ from runner.ports import PathChange, Repository
 from runner.render import Passing, Recall
 from runner.rendered import BuildRequest, Problem
 from runner.session import Session
-from runner.sources import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,14 @@ def diff(chosen: Options, base: str) -> Comparison:
     with clients(chosen, sys.stderr, with_cluster=False) as world:
         _warm_up(world)
         head = world.repository.ensure(chosen.revision)
-        return between(chosen, world, Change(_base(world, base, head), head))
+        return between(chosen, world, Change(parted(world.repository, base, head), head))
 
 
 def between(chosen: Options, world: Clients, change: Change) -> Comparison:
     """See `diff`."""
     recall = _recall(world)
     # Head comes first, as it is rendered first: what has to be written at once is what is read first.
-    mapped = configured(world, change.base) if change.base else None
+    mapped = configured(world.repository, change.base).sources if change.base else None
     after = _side(replace(chosen, revision=change.head), world, "head", recall, change.tree, mapped)
     before = _before(chosen, world, change.base, recall)
     if before is None and after is None:
@@ -80,7 +80,8 @@ def against(chosen: Options, world: Clients, base: str | None, tree: str = "") -
 
     cluster = world.reachable()
     recall = _recall(world)
-    head = _side(chosen, world, "head", recall, tree, configured(world, base) if base else None)
+    mapped = configured(world.repository, base).sources if base else None
+    head = _side(chosen, world, "head", recall, tree, mapped)
     if head is None:
         raise _no_entry(chosen, head=chosen.revision)
     session = planning.session(head, cluster, planning.lock(head))
@@ -195,9 +196,11 @@ def exit_code(told: Comparison, *, differences: bool = False) -> int:
     return ExitCode.DIFFERENCES if differences and told.differs else ExitCode.DONE
 
 
-def _base(world: Clients, given: str, head: str) -> str:
-    """The commit to compare with: the one given, else where the head left origin's default branch."""
-    repository = world.repository
+def parted(repository: Repository, given: str, head: str) -> str:
+    """The commit to compare with: the one given, else where the head left origin's default branch.
+
+    Raises UsageError when that cannot be told.
+    """
     if given:
         return repository.ensure(given)
     for branch in ("HEAD", "main", "master"):

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
 from runner import apply, discover, graph, lock, mirror, state
 from runner.access import Access
+from runner.clusters import Clusters
 from runner.errors import ClusterError, Interrupted, LockLost, RunnerError, UsageError
 from runner.evidence import Evidence
 from runner.exchange import Exchange
-from runner.fleet import Fleet, Produced, Unit
+from runner.fleet import Fleet, Produced, Remote, Unit
 from runner.graph import Node
 from runner.inventory import Inventory
 from runner.lock import LockOptions
 from runner.mirror import Ending
-from runner.model import Held, Manifest, Outcome, ResourceRef, Run, SourceRevision, account_ref, gives_rights
+from runner.model import (
+    Held,
+    KubeConfig,
+    Manifest,
+    Outcome,
+    ResourceRef,
+    Run,
+    SourceRevision,
+    account_ref,
+    gives_rights,
+    kube_config,
+    target,
+)
 from runner.options import Dependents, Options
 from runner.plan import Ground
 from runner.ports import Cluster, Phase, Progress
@@ -87,7 +100,7 @@ class Session:
     fetched: Mapping[str, str] = field(default_factory=dict)  # revisions of other sources; "": it failed
     held_prunes: Mapping[str, tuple[Held, ...]] = field(default_factory=dict)
     before_first_write: Callable[[Store], None] = lambda _: None  # raises when the run is superseded
-    owners: dict[ResourceRef, str] = field(default_factory=dict)  # who wants an object
+    wishes: dict[str, dict[ResourceRef, str]] = field(default_factory=dict)  # by cluster, who wants an object
     tracked: Mapping[str, Collection[ResourceRef]] = field(default_factory=dict)  # what of it is there
     accounts: Mapping[str, str] | None = None  # users that count in place of those that specs name
     unused: set[str] = field(default_factory=set)  # users that these credentials may not act as; in previews
@@ -117,8 +130,11 @@ class Session:
     _ticket: int = 0
     _writer: Store | None = None
     _namespaces: set[str] = field(default_factory=set)
-    _accesses: dict[str, Access] = field(default_factory=dict)
+    _clusters: Clusters = field(init=False)
     _mutex: threading.RLock = field(default_factory=threading.RLock)
+
+    def __post_init__(self) -> None:
+        self._clusters = Clusters(self.world, self.evidence, self._expected, self._gone_in)
 
     @property
     def records(self) -> Mapping[str, Record]:
@@ -202,27 +218,73 @@ class Session:
         elif record is not None:
             with suppress(UsageError):  # which is said where it is taken away
                 user = discover.parse(record.manifest).acts_as
-        return "" if user in self.unused else user
+        return "" if user in self.unused and not self.target(id_) else user
+
+    def target(self, id_: str) -> str:
+        """The cluster that a Kustomization's objects are in; "" for the run's own."""
+        unit, record = self.units.get(id_), self.records.get(id_)
+        if unit is not None:
+            return unit.kustomization.target
+        return target(record.manifest) if record is not None else ""
+
+    def was_elsewhere(self, record: Record) -> bool:
+        """Whether what is on record of a Kustomization is in another cluster than its objects go to now."""
+        return bool(record.manifest) and target(record.manifest) != self.target(record.kustomization)
+
+    def owners(self, id_: str) -> dict[ResourceRef, str]:
+        """Who wants which object, in the cluster of a Kustomization."""
+        with self._mutex:
+            return self.wishes.setdefault(self.target(id_), {})
+
+    def aim(self, cluster: str, way: Remote | None) -> None:
+        """Note how another cluster is reached, as far as that is known now."""
+        self._clusters.aim(cluster, way)
+
+    def why_unasked(self, id_: str) -> str:
+        """Why a Kustomization's objects cannot be looked at here; "" when they can."""
+        cluster = self.target(id_)
+        if not cluster:
+            return ""
+        if self.options.dry_run and self.accounts is not None:
+            return "in another cluster, which is not asked for a pull request"
+        if not self.options.may_read_secrets:
+            return "in another cluster, which is not asked (--read-secrets)"
+        return self._clusters.way(cluster).why
+
+    def reached(self, id_: str) -> Cluster:
+        """The cluster of a Kustomization's objects, asked with the run's own rights."""
+        return self.access_as("", self.target(id_)).cluster
+
+    def ground_of(self, id_: str) -> Ground:
+        """What decides about its objects; what is virtual here is followed, which nothing elsewhere is."""
+        return replace(self.ground, virtual=frozenset()) if self.target(id_) else self.ground
 
     def access(self, id_: str) -> Access:
-        """What a Kustomization's objects are reached through; nothing is asked by that."""
-        return self.access_as(self.acts_as(id_))
+        """What a Kustomization's objects are reached through; of them nothing is asked by that.
 
-    def access_as(self, user: str) -> Access:
-        """The same for a user; "" is the run itself."""
-        with self._mutex:
-            if user not in self._accesses:
-                own = Access(self.world.cluster, self.world.observer, self.evidence)
-                made = own.acting_as(user) if user else own
-                made.evidence.expect(
-                    ref for id_, refs in self.tracked.items() if self.acts_as(id_) == user for ref in refs
-                )
-                self._accesses[user] = made
-            return self._accesses[user]
+        Raises ClusterError when it is not known how to reach their cluster.
+        """
+        return self.access_as(self.acts_as(id_), self.target(id_))
+
+    def access_as(self, user: str, cluster: str = "") -> Access:
+        """The same for a user; "" is the run itself, and its own cluster."""
+        return self._clusters.access(user, cluster)
+
+    def _expected(self, cluster: str, user: str) -> Iterator[ResourceRef]:
+        for id_, refs in self.tracked.items():
+            if (self.target(id_), self.acts_as(id_)) == (cluster, user):
+                yield from refs
+
+    def _gone_in(self, cluster: str) -> KubeConfig | None:
+        records = (r.manifest for r in self.gone.values() if target(r.manifest) == cluster)
+        return next((kube_config(manifest) for manifest in records), None)
 
     def writer(self, id_: str) -> Cluster:
-        """The client to write a Kustomization's objects with. Raises as `begin` does."""
-        return self.access(id_).writing(self.begin())
+        """The client to write a Kustomization's objects with. Raises as `begin` and `access` do."""
+        self.begin()
+        if self.lock.held is None:
+            raise LockLost("the lock was given back")
+        return self.access(id_).cluster.fenced(self.lock.held.check)
 
     def gave_rights(self, refs: Iterable[ResourceRef]) -> None:
         """Note what this run wrote: what an account may do changes with it, as soon as servers notice."""
@@ -234,9 +296,9 @@ class Session:
         """Whether an account may be refused what it was just allowed."""
         return self.world.clock.monotonic() - self._rights_at < RIGHTS
 
-    def is_missing(self, user: str) -> bool:
+    def is_missing(self, user: str, cluster: str = "") -> bool:
         """Whether the account of a user does not exist. Raises ClusterError when that cannot be told."""
-        return bool(user) and self.world.cluster.get(account_ref(user)) is None
+        return bool(user) and self.access_as("", cluster).cluster.get(account_ref(user)) is None
 
     def superseded(self) -> bool:
         """Whether a newer run waits for this one to make way."""
@@ -259,10 +321,11 @@ class Session:
     def want(self, owner: str, manifests: Iterable[Manifest]) -> None:
         """Note what a Kustomization wants, so that nobody prunes it."""
         with self._mutex:
+            owners, own = self.owners(owner), not self.target(owner)
             for manifest in manifests:
                 ref = ResourceRef.of(manifest)
-                self.owners[ref] = owner
-                if ref.kind in {"ConfigMap", "Secret"} and not ref.group:
+                owners[ref] = owner
+                if own and ref.kind in {"ConfigMap", "Secret"} and not ref.group:
                     self.produced[ref] = Produced(owner, manifest)
 
     def alive(self, uids: Iterable[str]) -> None:
@@ -288,9 +351,11 @@ class Session:
 
     def recorded_by_another(self, ref: ResourceRef, id_: str) -> bool:
         """Whether the Kustomization that wants an object now has written it down."""
-        owner = self.owners.get(ref, id_)
+        owner = self.owners(id_).get(ref, id_)
         record = self.records.get(owner)
-        return owner != id_ and record is not None and ref in record.inventory
+        return (
+            owner != id_ and record is not None and not self.was_elsewhere(record) and ref in record.inventory
+        )
 
     def announce(self, nodes: Mapping[str, Node]) -> None:
         """Tell who waits for whom, before anybody starts."""
@@ -386,7 +451,7 @@ class Session:
             outcomes,
             held=(*held, *self.withheld),
             warnings=tuple(dict.fromkeys([*self.warnings, *discover.warnings(chosen)])),
-            requests=dict(self.world.cluster.requests),
+            requests=self._clusters.requests(),
             dry_run=dry_run,
             superseded=self.gave_way,
             started_at=self.started_at,
@@ -400,6 +465,8 @@ class Session:
         known = self.records.get(unit.id)
         if known is None:
             known = Record(unit.id)
+        elif self.was_elsewhere(known):
+            known = replace(known, inventory={})  # left behind, as Flux does; its uids say nothing here
         return replace(known, repository=self.repository, entry=self.entry, parent=unit.parent)
 
     def deployed(self, *, done: bool) -> None:

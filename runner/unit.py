@@ -146,9 +146,10 @@ class Reconciliation:
             self.reason = Reason.DEPENDENCY
             raise Failed(why, hint="check the name and the namespace under spec.dependsOn.")
         rendering = self.unit.rendering
-        if rendering is None or rendering.variables.live or not rendering.variables.known:
+        if rendering is None or _may_change(rendering.variables):
             self._tell(Phase.RENDERING)
             variables = self.renderer.resolve(self.unit.kustomization, self.session.produced)
+            self._aim(variables)
             if rendering is None or variables != rendering.variables or not variables.known:
                 rendering = self.renderer.render(self.unit.kustomization, variables, final=True)
                 self._rendered(replace(self.unit, rendering=rendering))
@@ -162,10 +163,18 @@ class Reconciliation:
             raise Failed("; ".join(str(problem) for problem in failed.problems), hint=failed.hint)
         self.warnings += rendering.warnings
 
+    def _aim(self, variables: Variables) -> None:
+        """Know how its cluster is reached before anything about its objects is asked."""
+        way = variables.remote
+        self.session.aim(self.unit.kustomization.target, way)
+        if way is not None and way.why:
+            self.reason = Reason.APPLY
+            raise Failed(way.why, hint="what makes that Secret has to be a dependency of this Kustomization.")
+
     def _rendered(self, unit: Unit) -> None:
         """Let the run know what was only found now: objects that are wanted, and further Kustomizations."""
         self.unit = unit
-        self.session.want(unit.id, plan.scoped(unit.objects, self.session.world.cluster))
+        self.session.want(unit.id, plan.scoped(unit.objects, self.session.reached(unit.id)))
         found = (discover.held(child, self.session.paused) for child in discover.children(unit))
         new = {child.id: child for child in found}
         added, dropped = self.session.replace_children(unit, new)
@@ -177,7 +186,7 @@ class Reconciliation:
 
     def _apply(self) -> None:
         self.session.settle(self.unit.id)
-        desired = plan.scoped(self.unit.objects, self.session.world.cluster)
+        desired = plan.scoped(self.unit.objects, self.session.reached(self.unit.id))
         stages = apply.stages(desired)
         recorded = self.session.fresh(self.unit).inventory
         for number, stage in enumerate(stages, 1):
@@ -200,14 +209,14 @@ class Reconciliation:
 
         In the inventory such a namespace would be another object, which Flux, taking over, would delete.
         """
-        scoped = plan.scoped(stage, self.session.world.cluster)
+        scoped = plan.scoped(stage, self.session.reached(self.unit.id))
         self.session.want(self.unit.id, scoped)
         return scoped
 
     def _assess(self, stage: tuple[Manifest, ...], proofs: Proofs) -> list[Assessment]:
         """Dry-run a whole stage; when anything in it fails, nothing of it is applied."""
         k = self.unit.kustomization
-        ground = replace(self.session.ground, proofs=proofs, ignore=k.ignore, force=k.force)
+        ground = replace(self.session.ground_of(k.id), proofs=proofs, ignore=k.ignore, force=k.force)
         assessed = self._ask(stage, ground)
         for pause in AGAIN:
             if not self._may_pass(assessed):
@@ -258,7 +267,9 @@ class Reconciliation:
         if self.recorded_ahead and not anew:
             return
         wanted = inventory.of(
-            Entry(ResourceRef.of(m)) for m in desired if not plan.skipped(m, self.session.ground)
+            Entry(ResourceRef.of(m))
+            for m in desired
+            if not plan.skipped(m, self.session.ground_of(self.unit.id))
         )
         together = inventory.union(inventory.unproven(before.inventory), wanted)
         together |= {ref: Entry(ref) for ref in anew}
@@ -271,8 +282,9 @@ class Reconciliation:
         self._make_way(todo)
         orders = [apply.Order(a.sent, a.live if a.cleans else None) for a in todo]
         sent = apply.send(orders, cluster, self.session.world.pool, self.session.stopped)
-        self.session.evidence.wrote(s.ref for s in sent)
-        self.session.exchange.wrote(s.ref for s in sent)
+        self.session.access(self.unit.id).evidence.wrote(s.ref for s in sent)
+        if not self.unit.kustomization.target:
+            self.session.exchange.wrote(s.ref for s in sent)
         self.session.gave_rights(s.ref for s in sent)
         taken = {s.ref: s for s in sent if not s.error}
         for a in todo:
@@ -300,14 +312,15 @@ class Reconciliation:
         self.session.write(replace(before, inventory=inventory.anew(before.inventory, anew)))
         timeout = self.unit.kustomization.timeout
         errors = replacing.make_way(self.session, self.unit.id, todo, timeout, self.turn.resting)
-        self.session.evidence.wrote(anew)
+        self.session.access(self.unit.id).evidence.wrote(anew)
         self._stop_if_told()
         if errors:
             raise Failed("\n".join(errors), hint="what a finalizer waits for has to be done first.")
 
     def _as_seen(self, a: Assessment) -> Change:
         """What this run did to an object; a namespace that it had to make first is one it created."""
-        made = a.ref.kind == "Namespace" and a.ref.name in self.session.made_namespaces
+        ours = not self.unit.kustomization.target and a.ref.kind == "Namespace"
+        made = ours and a.ref.name in self.session.made_namespaces
         return Change(a.ref, Action.CREATED) if made else a.change
 
     def _await_stage(self, assessed: Iterable[Assessment]) -> None:
@@ -320,7 +333,7 @@ class Reconciliation:
             self._diagnose(verdict)
             raise Failed(verdict.error)
         defined = plan.defines(a.manifest for a in waited)
-        cluster = self.session.world.cluster
+        cluster = self.session.reached(self.unit.id)
         if any(cluster.api(group, kind) is None for group, kind in defined):
             cluster.rediscover()
 
@@ -350,7 +363,7 @@ class Reconciliation:
 
     def _unpruned(self) -> str:
         """What was to be deleted once all was healthy."""
-        stale = removal.stale(self.session.fresh(self.unit), self.session.owners)
+        stale = removal.stale(self.session, self.session.fresh(self.unit))
         if not stale or not self.unit.kustomization.prune:
             return ""
         left = f" and {len(stale) - _MOST_NAMED} more" if len(stale) > _MOST_NAMED else ""
@@ -363,7 +376,7 @@ class Reconciliation:
     def _judged(self) -> list[ResourceRef]:
         """What has to be healthy: with `wait` everything applied and all children, else `healthChecks`."""
         k = self.unit.kustomization
-        own = kustomization_ref(k.id)
+        own = None if k.target else kustomization_ref(k.id)
         if not k.wait:
             return [ref for ref in k.health_checks if ref != own]
         left_out = {c.ref for c in self.changes if c.action is Action.SKIPPED}
@@ -378,8 +391,8 @@ class Reconciliation:
     def _prune(self) -> None:
         """Drop what left Git, now that what replaces it is healthy."""
         record = self.session.fresh(self.unit)
-        everything = removal.stale(record, self.session.owners)
-        stale = removal.ripe(self.session, everything)
+        everything = removal.stale(self.session, record)
+        stale = removal.ripe(self.session, self.unit.id, everything)
         self.entries |= {e.ref: e for e in everything if e not in stale}
         if not stale:
             return
@@ -469,7 +482,7 @@ class Reconciliation:
         return [
             entry
             for ref, entry in before.inventory.items()
-            if self.session.owners.get(ref, self.unit.id) != self.unit.id
+            if self.session.owners(self.unit.id).get(ref, self.unit.id) != self.unit.id
             and not self.session.recorded_by_another(ref, self.unit.id)
         ]
 
@@ -482,7 +495,11 @@ class Reconciliation:
             )
         else:
             try:
-                if self.session.wrote or self._says_something_new(message):
+                known = self.session.records.get(self.unit.id)
+                if known is not None and self.session.was_elsewhere(known):
+                    # Nothing was written where it goes now: what it has where it was is not forgotten yet.
+                    self.session.write(replace(known, state=State.FAILED, message=message))
+                elif self.session.wrote or self._says_something_new(message):
                     self._record(State.FAILED, message)
                 else:
                     owned = self.session.fresh(self.unit).inventory
@@ -500,7 +517,7 @@ class Reconciliation:
         if not acting.lacks(user, exc.message):
             return exc.hint
         try:
-            missing = self.session.is_missing(user)
+            missing = self.session.is_missing(user, self.unit.kustomization.target)
         except RunnerError:
             missing = False
         return (
@@ -539,6 +556,12 @@ class Reconciliation:
         self.session.world.listener(Progress(self.unit.id, phase, detail))
 
 
+def _may_change(variables: Variables) -> bool:
+    """Whether the cluster is to be asked again, now that what it depends on is ready."""
+    way = variables.remote
+    return bool(variables.live) or not variables.known or (way is not None and (way.live or bool(way.why)))
+
+
 def _is_another(known: Entry | None, live: Manifest | None) -> bool:
     """Whether what is on record is not the object that an apply touches."""
     return known is not None and known.uid not in {"", live["metadata"].get("uid", "") if live else None}
@@ -556,6 +579,7 @@ def owned_by_another(session: Session, id_: str, a: Assessment) -> Assessment:
             error=f"{a.ref} belongs to Kustomization {holder}, which is not part of this entry",
             hint="remove it from one of the two; --takeover takes it over.",
         )
-    if holder in session.units or holder in session.records:
+    known = holder in session.units or holder in session.records
+    if known and session.target(holder) == session.target(id_):
         return replace(a, action=Action.MOVED, reason=f"from {holder}")
     return a

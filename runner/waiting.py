@@ -30,7 +30,9 @@ def node(unit: Unit, children: Iterable[str] = ()) -> Node:
     producers = unit.rendering.variables.producers if unit.rendering else frozenset()
     needs |= {Need(id_, Milestone.APPLIED, Edge.VARIABLES) for id_ in producers - {unit.id}}
     checked = {
-        f"{r.namespace}/{r.name}" for r in k.health_checks if (r.group, r.kind) == (FLUX, "Kustomization")
+        f"{r.namespace}/{r.name}"
+        for r in k.health_checks
+        if (r.group, r.kind) == (FLUX, "Kustomization") and not k.target
     }
     return Node(frozenset(needs), frozenset(children if k.wait else checked - {unit.id}))
 

@@ -12,15 +12,28 @@ from typing import Any, TextIO
 
 from runner import event
 from runner.action import modes, telling
-from runner.action.ending import OUTPUTS, Ending, escaped, log, outputs
-from runner.action.inputs import INPUTS, MODES, SCOPES, WHEN, Inputs, options
+from runner.action.ending import OUTPUTS, Ending, log, outputs
+from runner.action.inputs import INPUTS, MODES, SCOPES, WHEN, Inputs, options, settled
 from runner.action.kubeconfig import kubeconfig
 from runner.action.telling import Reporter
 from runner.errors import ExitCode, Interrupted, RunnerError, UsageError
 from runner.event import Mode
 from runner.report import clean, style, summary
+from runner.report.workflow import escaped
 
-__all__ = ["INPUTS", "OUTPUTS", "Ending", "Inputs", "kubeconfig", "log", "main", "options", "outputs", "run"]
+__all__ = [
+    "INPUTS",
+    "OUTPUTS",
+    "Ending",
+    "Inputs",
+    "kubeconfig",
+    "log",
+    "main",
+    "options",
+    "outputs",
+    "run",
+    "settled",
+]
 
 API_URL = "https://api.github.com"
 _BUG = "this is a bug in kustodian: please report it, with the log"
@@ -97,9 +110,10 @@ def _do(reporter: Reporter, progress: TextIO) -> Ending:
         )
     if note:
         progress.write(f"{clean.line(note)}\n")
+    if mode is Mode.NOTHING:
+        return Ending(int(ExitCode.DONE), note=note)
+    inputs = reporter.inputs = modes.settled(inputs, mode, name, payload)
     match mode:
-        case Mode.NOTHING:
-            return Ending(int(ExitCode.DONE), note=note)
         case Mode.DEPLOY:
             return modes.deploy(inputs, payload, reporter, progress)
         case Mode.COMMENT:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from runner.changes import Comparison
 from runner.drift import Drift
 from runner.errors import ExitCode
-from runner.forge import Annotation, Level
+from runner.forge import Annotation
 from runner.intent import Intent
 from runner.model import Action, Run
 from runner.report import clean, summary, text
+from runner.report.workflow import annotated, escaped, quoted
 
 OUTPUTS = (
     "changed",
@@ -130,32 +130,6 @@ def _not_mended(told: Drift, code: int) -> str:
         rest = f" (and {more:,} more)" if more else ""
         return f"{first.kustomization}: {first.ref or 'all of it'} cannot be compared: {first.reason}{rest}"
     return summary.verdict(told.run, code) if told.run else f"exit code {code}"
-
-
-def quoted(lines: Iterable[str]) -> Iterator[str]:
-    """Lines in which the runner obeys no command, whoever wrote them."""
-    word = secrets.token_hex(16)
-    yield f"::stop-commands::{word}"
-    yield from lines
-    yield f"::{word}::"
-
-
-def annotated(each: Annotation) -> str:
-    command = {Level.FAILURE: "error", Level.WARNING: "warning", Level.NOTICE: "notice"}[each.level]
-    place = ",".join(f"{key}={_property(value)}" for key, value in _place(each) if value)
-    return f"::{command} {place}::{escaped(clean.line(each.message, summary.MESSAGE))}"
-
-
-def _place(each: Annotation) -> Sequence[tuple[str, str]]:
-    return ("file", each.path), ("line", str(each.line)), ("title", clean.line(each.title))
-
-
-def escaped(message: str) -> str:
-    return message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(value: str) -> str:
-    return escaped(value).replace(":", "%3A").replace(",", "%2C")
 
 
 def failed_findings(told: Comparison, wanted: Iterable[str]) -> tuple[str, ...]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runner import policy
+from runner.clients.git import GitCheckout
 from runner.commands import parse_prune_limit
+from runner.configuration import Setting
 from runner.correction import Watch
+from runner.desired import configured
 from runner.durations import seconds
 from runner.errors import UsageError
 from runner.options import ROOT, Dependents, Options, Precedence, PruneLimit, PruneOrder
@@ -18,6 +21,7 @@ from runner.policy import Heal
 
 INPUTS: Mapping[str, str] = {
     "entry": "",
+    "cluster": "",
     "mode": "auto",
     "root": ROOT,
     "names": "",
@@ -42,6 +46,7 @@ INPUTS: Mapping[str, str] = {
     "values": "",
     "read-secrets": "false",
     "allow-private-network": "false",
+    "allow-remote-bases": "false",
     "sops-age-key": "",
     "sops-pgp-key": "",
     "report": "",
@@ -62,7 +67,10 @@ INPUTS: Mapping[str, str] = {
     "timeout": "",
     "lock-timeout": "10m",
 }
-"""Every input with its default, as action.yml has them; the token's is the job's own."""
+"""Every input with its default, as action.yml has them, but for the token: that is the job's own.
+
+Those that a cluster of kustodian.yaml may set are empty there: else nobody could tell whether they are given.
+"""
 
 MODES = ("auto", "reconcile", "diff", "drift", "comment")
 FINDINGS = ("error", "blocker", "caution", "deletion", "change", "drift")
@@ -87,9 +95,11 @@ class Inputs:
     """The inputs as the runner hands them over: INPUT_DRY-RUN, "" when not given."""
 
     environment: Mapping[str, str]
+    settings: Mapping[str, str] = field(default_factory=dict)  # of the cluster, for inputs that are not given
 
     def text(self, name: str) -> str:
-        return self.environment.get(f"INPUT_{name.upper()}", "").strip() or INPUTS[name]
+        given = self.environment.get(f"INPUT_{name.upper()}", "").strip()
+        return given or self.settings.get(name) or INPUTS[name]
 
     def flag(self, name: str) -> bool:
         given = self.text(name)
@@ -198,6 +208,27 @@ class Inputs:
         return given or bool(self.environment.keys() & {"KUBECONFIG", "KUBERNETES_SERVICE_HOST"})
 
 
+def settled(inputs: Inputs, at: Callable[[GitCheckout], str]) -> Inputs:
+    """With what kustodian.yaml says of the cluster that is named, at a commit. Raises UsageError.
+
+    An input that is given counts more; so does `server`, which is another way to reach the cluster.
+    """
+    if not (name := inputs.text("cluster")):
+        return inputs
+    if inputs.text("entry"):
+        raise wrong("cluster", "it says what the entry is, and so does entry", hint="leave one of them out.")
+    repository = GitCheckout.open(inputs.directory("working-directory"))
+    cluster = configured(repository, at(repository)).cluster(name)
+    settings = dict(cluster.located(repository.root))
+    if inputs.text("server"):
+        settings = {name: each for name, each in settings.items() if name not in {"kubeconfig", "context"}}
+    return replace(inputs, settings={name: _as_input(each) for name, each in settings.items()})
+
+
+def _as_input(value: Setting) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def watch(inputs: Inputs) -> Watch:
     """What a look at drift may do. Raises UsageError."""
     try:
@@ -217,7 +248,9 @@ def options(inputs: Inputs, *, kubeconfig: str, dry_run: bool) -> Options:
     root, entry = inputs.text("root"), inputs.text("entry")
     if not entry:
         raise wrong(
-            "entry", "it is required", hint="the directory a cluster starts from: clusters/production."
+            "entry",
+            "neither it nor cluster is given",
+            hint="the directory a cluster starts from, clusters/production; or a name of kustodian.yaml.",
         )
     if "/" not in root or not _NAME.fullmatch(root):
         raise wrong("root", f"{root!r} is not NAMESPACE/NAME")
@@ -236,6 +269,7 @@ def options(inputs: Inputs, *, kubeconfig: str, dry_run: bool) -> Options:
         dry_run=dry_run,
         read_secrets=inputs.flag("read-secrets"),
         allow_private_network=inputs.flag("allow-private-network"),
+        allow_remote_bases=inputs.flag("allow-remote-bases"),
         sops_age_key=inputs.text("sops-age-key"),
         sops_pgp_key=inputs.text("sops-pgp-key"),
         substitute_precedence=Precedence(inputs.one_of("substitute-precedence", list(Precedence))),

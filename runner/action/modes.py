@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from runner import correction, event, pipeline, review
 from runner.action import ending, telling
+from runner.action import inputs as settings
 from runner.action.ending import Ending
 from runner.action.inputs import FINDINGS, Inputs, options, wrong
 from runner.action.inputs import watch as watching
@@ -16,12 +17,26 @@ from runner.action.kubeconfig import kubeconfig, secrets
 from runner.action.telling import Reporter
 from runner.assembly import clients
 from runner.commands import drift_code, exit_code
-from runner.desired import Clients
 from runner.errors import ExitCode, NotThisBranch
+from runner.event import Mode
+from runner.ports import Repository
 from runner.report import clean, reading
+from runner.report.workflow import escaped
 
 MOST_BYTES = 20_000_000
 """Of a report: whoever wrote it must not make others wait."""
+
+
+def settled(inputs: Inputs, mode: Mode, name: str, payload: Mapping[str, Any]) -> Inputs:
+    """With what kustodian.yaml says of the cluster; a preview believes its base alone. Raises UsageError."""
+
+    def at(repository: Repository) -> str:
+        if mode is not Mode.PREVIEW:
+            return repository.resolve("HEAD")
+        sides = _sides(repository, name, payload)
+        return sides.base or sides.head
+
+    return settings.settled(inputs, at)
 
 
 def deploy(inputs: Inputs, payload: Mapping[str, Any], reporter: Reporter, progress: TextIO) -> Ending:
@@ -117,7 +132,7 @@ def _compared(
     chosen = options(inputs, kubeconfig=path or "", dry_run=True)
     chosen = replace(chosen, branch=event.branch(payload, inputs.environment.get("GITHUB_REF", "")))
     with clients(chosen, progress, with_cluster=path is not None, live=False) as world:
-        sides = _sides(world, name, payload)
+        sides = _sides(world.repository, name, payload)
         tree = world.repository.merged(sides.base, sides.head) if sides.merge else ""
         chosen = replace(chosen, revision=sides.head)
         # A check belongs to the commit that the pull request shows, not to a merge that is made to look at.
@@ -132,9 +147,8 @@ def _compared(
         return Ending(0, comparison=told, plan=plan)
 
 
-def _sides(world: Clients, name: str, payload: Mapping[str, Any]) -> event.Sides:
+def _sides(repository: Repository, name: str, payload: Mapping[str, Any]) -> event.Sides:
     """The commits of the event, fetched where the clone lacks them; base "" is what the cluster has."""
-    repository = world.repository
     head = repository.resolve("HEAD")
     if name not in {"pull_request", "merge_group"}:
         return event.Sides("", head)
@@ -148,4 +162,4 @@ def _mask(inputs: Inputs, path: str, progress: TextIO) -> None:
     for value in (*secrets(path), *keys):
         for line in clean.lines(value):
             if len(line) > 4:  # noqa: PLR2004 -- hiding fewer characters hides the log
-                progress.write(f"::add-mask::{ending.escaped(line)}\n")
+                progress.write(f"::add-mask::{escaped(line)}\n")

@@ -14,8 +14,10 @@ from runner.errors import CycleError, UsageError
 from runner.fleet import Fleet, Produced, Rendering, Unit, Variables
 from runner.model import Kustomization, Manifest, ResourceRef
 from runner.origins import is_origin
+from runner.rendered import Problem
 
 __all__ = [
+    "Malformed",
     "Renderer",
     "children",
     "held",
@@ -32,6 +34,15 @@ __all__ = [
 Objects = Mapping[ResourceRef, Produced]
 _MOST_NAMES = 3  # after a warning
 _FEW = 8  # so many builds take less time than writing all files of a large repository
+
+
+class Malformed(UsageError):
+    """Kustomizations that are not what Flux takes, or that two render; `fleet` has all the others."""
+
+    def __init__(self, problems: Sequence[Problem], fleet: Fleet) -> None:
+        super().__init__("\n".join(dict.fromkeys(map(str, problems))), hint=problems[0].hint)
+        self.problems = tuple(dict.fromkeys(problems))
+        self.fleet = fleet
 
 
 class Renderer(Protocol):
@@ -66,7 +77,7 @@ def walk(
     What is `paused` is treated as if its spec suspended it.
 
     Raises:
-        UsageError: a Kustomization is malformed, or rendered by two parents.
+        Malformed: a Kustomization is, or two render it.
         CycleError: Kustomizations render each other's variables in a circle.
     """
     search = _Search(start, adopted, {} if parsed is None else parsed, frozenset(paused))
@@ -74,19 +85,22 @@ def walk(
     search.settle(offline, pool)
     if offline is not renderer:
         search.settle(renderer, pool)
-    if search.invalid:
-        raise _all(search.invalid)
     units = {id_: placed(unit, search.units.get(unit.parent)) for id_, unit in search.units.items()}
-    return Fleet(start.id, dict(sorted(units.items())))
+    fleet = Fleet(start.id, dict(sorted(units.items())))
+    if search.invalid:
+        raise Malformed(search.invalid, fleet)
+    return fleet
 
 
 def children(unit: Unit, parsed: Parsed | None = None) -> tuple[Unit, ...]:
     """The Kustomizations that a rendered one contains, itself left out, not rendered themselves yet.
 
+    What goes to another cluster is not followed: there it is an object like any other.
+
     Raises:
         UsageError: one of them is malformed.
     """
-    if unit.rendering is None:
+    if unit.rendering is None or unit.kustomization.target:
         return ()
     known = {} if parsed is None else parsed
     return tuple(
@@ -127,7 +141,7 @@ class _Search:
     parsed: Parsed
     paused: frozenset[str] = frozenset()
     units: dict[str, Unit] = field(default_factory=dict)
-    invalid: list[UsageError] = field(default_factory=list)
+    invalid: list[Problem] = field(default_factory=list)
     _read: dict[str, tuple[Rendering | None, tuple[Unit, ...]]] = field(default_factory=dict)
     _made: dict[str, tuple[Rendering | None, Objects]] = field(default_factory=dict)
 
@@ -204,8 +218,10 @@ class _Search:
                 other = found.get(child.id)
                 if other is not None and other.parent != parent.id:
                     self.invalid.append(
-                        UsageError(
+                        Problem(
+                            "two_parents",
                             f"Kustomization {child.id} is rendered by {other.parent} and by {parent.id}",
+                            "validate",
                             hint="keep it in one of them: each would take it from the other, and prune it.",
                         )
                     )
@@ -224,18 +240,23 @@ class _Search:
                 continue
             mine = self._parse(manifest, unit)
             if mine is not None and mine.id == self.start.id:
-                if _clean(mine.path) != _clean(self.start.path):
-                    self.invalid.append(
-                        UsageError(
-                            f"the root {mine.id} in {self.start.path} has spec.path {mine.path}",
-                            hint="name the directory that the root names as the entry; one entry is one "
-                            "cluster.",
-                        )
-                    )
+                if problem := self._not_the_root(mine):
+                    self.invalid.append(problem)
                     return unit
                 same = mine.manifest.get("spec") == unit.kustomization.manifest.get("spec")
                 return unit if same else held(Unit(mine, shown=view), self.paused)
         return unit
+
+    def _not_the_root(self, mine: Kustomization) -> Problem | None:
+        """What of its own spec does not fit what the run started from."""
+        if _clean(mine.path) != _clean(self.start.path):
+            what = f"in {self.start.path} has spec.path {mine.path}"
+            hint = "name the directory that the root names as the entry; one entry is one cluster."
+        elif mine.target:
+            what, hint = "has spec.kubeConfig", "run with a kubeconfig of that cluster instead."
+        else:
+            return None
+        return Problem("malformed", f"the root {mine.id} {what}", "validate", hint=hint)
 
     def _children(self, parent: Unit) -> Iterable[Unit]:
         """What a unit contains; read again only when it renders something else."""
@@ -265,8 +286,10 @@ class _Search:
             return parse(manifest)
         except UsageError as exc:
             place = written(ResourceRef.of(manifest), parent)
-            told = f"{place}: {exc.message}" if place.file else exc.message
-            self.invalid.append(UsageError(redact.scrub(told, redact.of(parent)), hint=exc.hint))
+            told = redact.scrub(exc.message, redact.of(parent))
+            self.invalid.append(
+                Problem("malformed", told, "validate", file=place.file, line=place.line, hint=exc.hint)
+            )
             return None
 
     def _known(self, unit: Unit) -> Unit:
@@ -277,7 +300,9 @@ class _Search:
 
 
 def _produced(unit: Unit) -> Objects:
-    """Every ConfigMap, Secret and source that a unit renders, and what makes sources."""
+    """Every ConfigMap, Secret and source that a unit renders for this cluster, and what makes sources."""
+    if unit.kustomization.target:
+        return {}
     return {
         ResourceRef.of(manifest): Produced(unit.id, manifest)
         for manifest in unit.objects
@@ -293,9 +318,3 @@ def _some(ids: Sequence[str]) -> str:
 
 def _clean(path: str) -> str:
     return "/".join(part for part in path.split("/") if part not in {"", "."})
-
-
-def _all(problems: Sequence[UsageError]) -> UsageError:
-    """One error that names every malformed Kustomization."""
-    texts = list(dict.fromkeys(problem.message for problem in problems))
-    return UsageError("\n".join(texts), hint=problems[0].hint)

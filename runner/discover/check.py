@@ -19,6 +19,7 @@ _PARTS = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 _UNSET: tuple[object, ...] = (None, False, [], {}, "")  # what says of a refused field that it is not used
 _REMOTE = ("git::", "gh:", "ssh://", "https://", "http://", "git@", "github.com:", "github.com/")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # of an object: it becomes part of a user's
+_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _HOLDS: Mapping[Type, tuple[type, str]] = {
     Type.STRING: (str, "not a string"),
     Type.BOOLEAN: (bool, "neither true nor false"),
@@ -42,8 +43,8 @@ def problems(manifest: Manifest) -> Iterator[str]:
         if not meta.get(name):
             yield f"metadata.{name} is missing"
     spec = manifest.get("spec")
-    account = isinstance(spec, Mapping) and spec.get("serviceAccountName")
-    if account and meta.get("namespace") and not _NAME.fullmatch(str(meta["namespace"])):
+    names = isinstance(spec, Mapping) and (spec.get("serviceAccountName") or spec.get("kubeConfig"))
+    if names and meta.get("namespace") and not _NAME.fullmatch(str(meta["namespace"])):
         yield f"metadata.namespace is {meta['namespace']!r}, which is no name of a namespace"
     if spec is None:
         yield "spec is missing"
@@ -115,6 +116,10 @@ def _string(field: Field, at: str, value: str) -> Iterator[str]:
         yield f"{at} has {len(value)} characters; it takes {field.shortest} to {field.longest}"
     if field.path == "serviceAccountName" and value and not _NAME.fullmatch(value):
         yield f"{at} is {value!r}, which is no name of a ServiceAccount"
+    if field.path == "kubeConfig.secretRef.name" and value and not _NAME.fullmatch(value):
+        yield f"{at} is {value!r}, which is no name of a Secret"
+    if field.path == "kubeConfig.secretRef.key" and value and not _KEY.fullmatch(value):
+        yield f"{at} is {value!r}, which is no key of a Secret"
     yield from expressions.problems(field.path, at, value)
     if field.path == "components[]" and not _is_local(value):
         yield f"{at}: component path '{value}' must be local and relative"

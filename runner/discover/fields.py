@@ -160,10 +160,16 @@ FIELDS = (
     Field(
         "kubeConfig",
         _OBJECT,
-        _NO,
-        "applying to another cluster is not supported; run against that cluster instead",
+        _DIFFERENT,
+        "by a Secret with a kubeconfig; a preview asks that cluster only with `--read-secrets`; see "
+        "*Other clusters*",
     ),
-    Field("kubeConfig.configMapRef", _OBJECT),
+    Field(
+        "kubeConfig.configMapRef",
+        _OBJECT,
+        _NO,
+        "the workload identity of a controller is not a run's; give a kubeconfig in a Secret",
+    ),
     Field("kubeConfig.configMapRef.name", _STRING, required=True),
     Field("kubeConfig.secretRef", _OBJECT),
     Field("kubeConfig.secretRef.key", _STRING),

@@ -10,7 +10,7 @@ from runner.model import ResourceRef, kustomization_ref
 from runner.rendered import Place, Problem
 
 _OF_THE_SPEC = frozenset(
-    {"missing_path", "missing_file", "source", "variable_source", "invalid_variable_name"}
+    {"missing_path", "missing_file", "source", "not_fetched", "variable_source", "invalid_variable_name"}
 )
 
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runner.errors import Refused, RunnerError
+from runner.errors import NotFetched, Refused, RunnerError
 from runner.fleet import Keys, Produced, Rendering, Variables
 from runner.model import Artifact, Kustomization, Manifest, ResourceRef, VariableSource
 from runner.options import Precedence
 from runner.origins import origins
 from runner.ports import Builder
 from runner.redact import scrub, shown
-from runner.render import explain, expressions, keys, part, traps
+from runner.render import explain, expressions, keys, part, remote, traps
 from runner.render.files import Files
 from runner.render.keys import Keyring
 from runner.render.locate import located
@@ -55,6 +55,9 @@ class Renderer:
             return self._before_substitution(k, desired, ref, found)
 
         made = resolve(k, desired, self.live, raw, self.precedence)
+        way, makers = remote.find(k, desired, self.live)
+        if way is not None:
+            made = replace(made, remote=way, producers=made.producers | makers)
         if found is None and not problems:
             return made
         return replace(
@@ -81,7 +84,8 @@ class Renderer:
             artifact = self.artifact(k, variables.sources)
             built, places = self._built(k, variables, artifact, alone=alone)
         except RunnerError as exc:
-            problem = Problem("source", exc.message, "build", hint=exc.hint)
+            code = "not_fetched" if isinstance(exc, NotFetched) else "source"
+            problem = Problem(code, exc.message, "build", hint=exc.hint)
             return Rendering(problems=(problem,), variables=variables)
         rendering = replace(_rendering(k, built, variables, places), foreign=artifact.foreign)
         if rendering.ok:
@@ -203,6 +207,7 @@ def _rendering(k: Kustomization, built: Built, variables: Variables, places: Pla
         closure=built.closure,
         problems=tuple(problems),
         warnings=tuple(scrub(warning, secrets) for warning in warnings),
+        pins=built.pins,
         dropped=built.unnamed or any(w.code == "dropped" and _KFILE not in w.message for w in built.warnings),
         variables=variables,
         origins=functools.cache(lambda: places.of(objects)),

@@ -10,7 +10,7 @@ from dataclasses import replace
 from runner.render.files import Files, is_kfile
 from runner.rendered import Closure, Problem
 
-_CODES = frozenset({"missing_file", "outside_root", "cycle", "remote_refused"})
+_CODES = frozenset({"missing_file", "outside_root", "cycle", "remote", "remote_refused"})
 _ENTRY = re.compile(
     r"\b(?:from|new root) '([^']+)'"
 )  # kustomize's text: accumulating resources from '../base'
@@ -20,11 +20,15 @@ _WORD = re.compile(r"""[^\s'",\[\]{}]+""")
 
 def listed(problem: Problem, closure: Closure, files: Files) -> Problem:
     """The same problem, at the entry that it is about; a path that is not there is nobody's file."""
-    if problem.line or not (problem.code in _CODES or _ABSOLUTE in problem.message):
+    known = problem.code in _CODES or problem.entries or _ABSOLUTE in problem.message
+    if problem.line or not known:
         return problem
     kfiles = [file for file in closure.read if is_kfile(file)]
     if problem.file in closure.missing:
         return _at_entry(problem, kfiles, files, lambda kfile, word: _resolved(kfile, word) == problem.file)
+    words = {word for kfile in kfiles for _, word in _words(kfile, files)} if problem.entries else set()
+    if ours := [entry for entry in problem.entries if entry in words]:  # a remote base lists the others
+        return _at_entry(problem, kfiles, files, lambda _, word: word == ours[-1])
     entries = _ENTRY.findall(problem.message)
     if entries and (not problem.file or problem.file in kfiles):
         own = [problem.file] if problem.file else kfiles

@@ -67,8 +67,8 @@ class Recall:
         return [kept.seen.closure for kept in self._kept(self._key(k, variables))]
 
     def keep(self, k: Kustomization, variables: Variables, content: Content, made: Rendering) -> None:
-        """Keep a rendering, unless it failed or anything in it is secret, or was decrypted."""
-        if not made.ok or made.closure.links or variables.display or variables.opens:
+        """Keep a rendering, unless it failed, or has anything that is secret, was decrypted or is remote."""
+        if not made.ok or made.pins or made.closure.links or variables.display or variables.opens:
             return
         if any(map(is_secret, made.objects)):
             return

@@ -90,7 +90,7 @@ def _bare(request: BuildRequest) -> BuildRequest:
         request.root,
         request.path,
         {**request.kustomization, "spec": spec},
-        remote_bases=request.remote_bases,
+        remote=request.remote,
         timeout=request.timeout,
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import orjson
 
+from runner.configuration import FILE, Directory, Elsewhere, ElsewhereInGit, Target
 from runner.errors import RunnerError, UsageError
 from runner.model import Artifact, Kustomization, Manifest, ResourceRef, SourceRef
 from runner.origins import EXTERNAL, GIT, OCI, is_generator, makes
@@ -19,7 +20,7 @@ from runner.sources.copying import copy_tree
 from runner.sources.generator import Recipe, recipe
 from runner.sources.include import Include, includes
 from runner.sources.late import Late, drop_excluded
-from runner.sources.mapping import FILE, Directory, Elsewhere, ElsewhereInGit, Target, elsewhere
+from runner.sources.mapping import elsewhere
 from runner.sources.spec import Fetcher, Found
 
 REFUSED = ("recurseSubmodules", "sparseCheckout", "verify")

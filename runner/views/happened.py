@@ -12,7 +12,7 @@ from runner import health
 from runner.assembly import connection
 from runner.clients.clock import SystemClock
 from runner.errors import ClusterError, ExitCode, UsageError
-from runner.model import FLUX, Manifest, ResourceRef, kustomization_ref
+from runner.model import FLUX, Manifest, ResourceRef, kustomization_ref, target
 from runner.options import Options
 from runner.ports import Cluster
 from runner.report import happened, json, style, yaml
@@ -36,7 +36,8 @@ class Owners:
 
     def learn(self, records: Mapping[str, Record]) -> None:
         for id_, record in records.items():
-            for ref in (kustomization_ref(id_), config_map_ref(id_), *record.inventory):
+            here = () if target(record.manifest) else record.inventory
+            for ref in (kustomization_ref(id_), config_map_ref(id_), *here):
                 self.known[ref] = id_
 
     def of(self, ref: ResourceRef, depth: int = 0) -> str:

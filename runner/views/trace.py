@@ -11,7 +11,7 @@ from runner.assembly import clients
 from runner.desired import Clients
 from runner.errors import ClusterError, ExitCode, UsageError
 from runner.fleet import Fleet, Unit
-from runner.model import FLUX, Manifest, ResourceRef
+from runner.model import FLUX, Manifest, ResourceRef, target
 from runner.options import Options
 from runner.ports import Cluster
 from runner.rendered import Place
@@ -65,16 +65,17 @@ def _entry(root: str, records: Mapping[str, Record]) -> str:
 
 
 def _wanted(fleet: Fleet, cluster: Cluster) -> dict[ResourceRef, Unit]:
-    return {
-        ResourceRef.of(manifest): unit for unit in fleet for manifest in plan.scoped(unit.objects, cluster)
-    }
+    own = (unit for unit in fleet if not unit.kustomization.target)
+    return {ResourceRef.of(manifest): unit for unit in own for manifest in plan.scoped(unit.objects, cluster)}
 
 
 def _owned(
     ref: ResourceRef, live: Manifest | None, records: Mapping[str, Record], unit: Unit | None
 ) -> Trace:
     """Who owns it: by the inventories, else by its labels, else who would deploy it."""
-    holders = sorted(id_ for id_, record in records.items() if ref in record.inventory)
+    holders = sorted(
+        id_ for id_, record in records.items() if ref in record.inventory and not target(record.manifest)
+    )
     labelled = _labelled(live)
     owner = labelled if labelled in holders or not holders else holders[0]
     notes = list(_disagreement(ref, live, labelled, holders))

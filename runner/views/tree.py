@@ -82,6 +82,14 @@ def _grown(
 ) -> Leaf:
     """The leaf with its record, and with the health of what it wants and owns."""
     record = records.get(unit.id)
+    known = replace(
+        known,
+        paused=str(record.pause) if record is not None and record.pause is not None else "",
+        recorded=record.state if record is not None else None,
+        recorded_message=record.message if record is not None else "",
+    )
+    if unit.kustomization.target:
+        return known  # this cluster knows nothing of their health
     wanted = plan.scoped(unit.objects, cluster)
     refs = {ResourceRef.of(manifest) for manifest in wanted}
     refs |= record.inventory.keys() if record is not None else set()
@@ -101,13 +109,7 @@ def _grown(
         for ref, each in found.items()
         if isinstance(each, ClusterError)
     )
-    return replace(
-        known,
-        paused=str(record.pause) if record is not None and record.pause is not None else "",
-        recorded=record.state if record is not None else None,
-        recorded_message=record.message if record is not None else "",
-        healths=tuple(sorted((*judged, *unread), key=lambda each: each.ref)),
-    )
+    return replace(known, healths=tuple(sorted((*judged, *unread), key=lambda each: each.ref)))
 
 
 def _virtual(ref: ResourceRef, cluster: Cluster) -> bool:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runner.clients.kustomize import WorkerPool
+from runner.ports import Builder
 from runner.rendered import BuildRequest, Built
 from tests.fidelity.cli import Failure, Flux
 
@@ -64,14 +64,14 @@ def _texts(values: Mapping[str, Any]) -> Mapping[str, str]:
     return {key: value or "" for key, value in values.items()}
 
 
-def printed(pool: WorkerPool, case: Case, built: Built) -> str:
+def printed(pool: Builder, case: Case, built: Built) -> str:
     """What the CLI would print of our rendering."""
     assert built.problems == ()
     mine = [as_printed(resource.object, case.kustomization) for resource in built.resources]
     return pool.encode(mine) + "---\n" if mine else ""
 
 
-def ours(pool: WorkerPool, case: Case, *, library: bool = True) -> Built:
+def ours(pool: Builder, case: Case, *, library: bool = True) -> Built:
     """Our rendering, once it is the same as the library's own, slow one."""
     built = pool.build(case.request)
     if library:
@@ -79,7 +79,7 @@ def ours(pool: WorkerPool, case: Case, *, library: bool = True) -> Built:
     return built
 
 
-def check(pool: WorkerPool, flux: Flux, case: Case, *, library: bool = True) -> Built:
+def check(pool: Builder, flux: Flux, case: Case, *, library: bool = True) -> Built:
     """Render both ways and compare, as text and as data; gives our rendering."""
     with ThreadPoolExecutor(1) as meanwhile:
         asked = meanwhile.submit(flux.build, case.root, case.path, case.kustomization)

@@ -24,7 +24,7 @@ from runner.clients.kustomize import WorkerPool, toolchain
 from runner.clients.kustomize.compile import WORKER, minimum_go, source_hash
 from runner.clients.kustomize.compile import build as compile_worker
 from runner.errors import WorkerError
-from runner.rendered import BuildRequest, Built, Problem, Subject
+from runner.rendered import BuildRequest, Built, Problem, Remote, Subject
 
 Tree = Callable[[Mapping[str, str]], Path]
 
@@ -730,20 +730,13 @@ def test_nothing_remote_is_fetched(
 ) -> None:
     port, connections = listener
     root = tree({"kustomization.yaml": kfile.format(at=f"127.0.0.1:{port}"), "a.yaml": config_map("a")})
-    assert problem(render(pool, root)).code == "remote_refused"
+    (tree({}).parent / "scratch").mkdir()
+    for remote in (None, Remote(root.parent / "scratch")):
+        refused = problem(render(pool, root, remote=remote))
+        assert refused.code == "remote_refused"
+        assert not refused.entries or refused.entries[-1] in kfile.format(at=f"127.0.0.1:{port}")
     assert connections == []
-
-
-def test_remote_bases_are_fetched_when_allowed(
-    pool: WorkerPool, tree: Tree, listener: tuple[int, list[int]]
-) -> None:
-    port, connections = listener
-    root = tree({"kustomization.yaml": f"resources: ['http://127.0.0.1:{port}/a.yaml']\n"})
-    assert not render(pool, root, remote_bases=True).ok
-    assert connections
-    connections.clear()
-    assert problem(render(pool, root)).code == "remote_refused"
-    assert connections == []
+    assert [*(root.parent / "scratch").iterdir()] == []
 
 
 def test_builds_see_nothing_of_the_environment(

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runner import action, event
+from runner import action, configuration, event
 from runner.action import Ending, Inputs
 from runner.errors import ExitCode, UsageError
 from runner.model import Action, Change, Held, Outcome, ResourceRef, Run, State
@@ -111,9 +111,11 @@ class TestMetadata:
         assert documented["token"] == "${{ github.token }}"
         documented["token"] = ""
 
-        assert documented == dict(action.INPUTS)
+        of_a_cluster = configuration.schema()["$defs"]["cluster"]["properties"]
+        may_be_set = {*of_a_cluster, *of_a_cluster["options"]["properties"]}
+        assert documented == {n: "" if n in may_be_set else each for n, each in action.INPUTS.items()}
         assert list(documented) == list(action.INPUTS)
-        assert [name for name, spec in METADATA["inputs"].items() if spec.get("required")] == ["entry"]
+        assert not any(spec.get("required") for spec in METADATA["inputs"].values())
 
     def test_outputs_are_the_codes(self):
         assert tuple(METADATA["outputs"]) == action.OUTPUTS
@@ -122,7 +124,7 @@ class TestMetadata:
     def test_everything_is_described_and_restates_its_default(self):
         for name, spec in (METADATA["inputs"] | METADATA["outputs"]).items():
             assert spec["description"].endswith("."), name
-            if (default := spec.get("default")) and name != "token":
+            if default := action.INPUTS.get(name):
                 assert f"`{default}`" in spec["description"], name
 
     def test_the_marketplace_takes_it(self):
@@ -209,7 +211,7 @@ class TestInputs:
         """But for those that a workflow has no use for."""
         left_out = {"repo", "revision", "worktree", "namespace", "read_secrets", "lease_duration", "values"}
         left_out |= {"branch", "cache", "plan", "ref", "default_branch", "rollback"}
-        others = {"mode", "server", "ca", "bearer_token", "token", "comment", "checks", "statuses"}
+        others = {"cluster", "mode", "server", "ca", "bearer_token", "token", "comment", "checks", "statuses"}
         others |= {
             "annotations",
             "fail_on",
@@ -353,7 +355,7 @@ class TestOutcome:
 
         assert code == ExitCode.WRONG_INPUT
         assert "::warning::GITHUB_STEP_SUMMARY cannot be written" in stdout
-        assert "::error::input entry: it is required" in stdout
+        assert "::error::input entry: neither it nor cluster is given" in stdout
 
     def test_a_bug_is_called_one(self, environment, monkeypatch):
         monkeypatch.setattr(event, "decide", lambda *_, **__: {}[HOSTILE])

@@ -281,6 +281,15 @@ def test_values_that_python_takes_for_the_same(value: object):
     assert "api" in found(fleet(unit("api", value=1)), fleet(unit("api", value=value)), *changed)
 
 
+def test_a_remote_base_that_stands_for_something_else():
+    pin = "https://git.example/a/b?ref=main"
+    before, after = unit("api"), unit("api", value="2")
+    before = replace(before, rendering=replace(before.rendering, pins={pin: "main@sha1:1"}))
+    after = replace(after, rendering=replace(after.rendering, pins={pin: "main@sha1:2"}))
+    assert found(fleet(before), fleet(after)) == {"api": [f"source: {pin}"]}
+    assert found(fleet(before), fleet(before)) == {}
+
+
 def test_what_is_wrong_on_both_sides_may_move_to_another_line():
     moved = (replace(BROKEN[0], line=9),)
     assert found(fleet(unit("api", problems=BROKEN)), fleet(unit("api", problems=moved))) == {}

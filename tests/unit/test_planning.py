@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from runner import desired, planning, state
+from runner import desired, planning, removal, state
 from runner.desired import Clients
 from runner.errors import GuardError, Superseded, UsageError
 from runner.inventory import Entry, of
@@ -87,8 +87,8 @@ FILES = {"production": [ks("web"), config("top")], "web": [config("a")]}
 
 def test_a_first_run_wants_what_is_rendered_and_lets_nothing_go(plan):
     session = plan(FILES)
-    assert session.owners[ref("a")] == "flux-system/web"
-    assert session.owners[ref("top")] == ROOT
+    assert session.owners(ROOT)[ref("a")] == "flux-system/web"
+    assert session.owners(ROOT)[ref("top")] == ROOT
     assert (session.gone, session.held_prunes, session.refused, session.warnings) == ({}, {}, {}, [])
     assert (session.entry, session.commit, session.revision) == ("production", COMMIT, f"main@sha1:{COMMIT}")
 
@@ -133,7 +133,7 @@ def test_what_cannot_be_rendered_holds_every_prune_without_a_way_around(plan):
     session = plan(files, record("web", "a", "stale"), record("broken", "b"))
     assert held(session) == {"flux-system/web": [((ref("stale"),), False)]}
     assert "flux-system/broken cannot be rendered" in session.held_prunes["flux-system/web"][0].reason
-    assert session.owners[ref("b")] == "flux-system/broken", "what it owns counts as wanted"
+    assert session.owners(ROOT)[ref("b")] == "flux-system/broken", "what it owns counts as wanted"
 
 
 def test_one_that_nobody_renders_any_more_is_gone_and_so_are_its_children(plan):
@@ -184,7 +184,7 @@ def test_the_children_of_one_that_is_silent_go_on_by_their_recorded_specs(plan, 
     session = plan(files, child, record("deep", "d", parent="flux-system/child", spec={"suspend": True}))
     assert session.gone.keys() == {"flux-system/deep"}, "its parent renders, and does not have it"
     assert session.units["flux-system/child"].parent == "flux-system/web"
-    assert session.owners[ref("c")] == "flux-system/child"
+    assert session.owners(ROOT)[ref("c")] == "flux-system/child"
 
 
 @SILENT
@@ -234,7 +234,7 @@ def test_an_object_that_moved_is_not_stale(plan):
     files = {"production": [ks("web"), ks("api")], "web": [], "api": [config("a")]}
     session = plan(files, record("web", "a"))
     assert held(session) == {}
-    assert session.owners[ref("a")] == "flux-system/api"
+    assert session.owners(ROOT)[ref("a")] == "flux-system/api"
 
 
 def test_a_dependency_that_is_neither_here_nor_ready_elsewhere_is_refused(plan):
@@ -246,3 +246,49 @@ def test_a_dependency_that_is_neither_here_nor_ready_elsewhere_is_refused(plan):
     assert "dependency 'flux-system/ghost' not found" in session.refused["flux-system/api"]
     elsewhere = record("ghost", repository="github.com/other/fleet")
     assert plan(files, elsewhere).refused == {}
+
+
+SPOKE = {"kubeConfig": {"secretRef": {"name": "spoke"}}}
+
+
+def test_equal_names_in_two_clusters_are_two_objects(plan):
+    files = {
+        "production": [ks("web"), ks("api", **SPOKE), ks("twin", **SPOKE)],
+        "web": [config("a")],
+        "api": [config("a"), config("b")],
+        "twin": [config("b")],
+    }
+    session = plan(files, record("api", "a", "b", spec=SPOKE), record("web", "a", "b"))
+    problems = {u.id: [p.code for p in u.rendering.problems] for u in session.units.values()}
+    assert problems["flux-system/web"] == []
+    assert problems["flux-system/api"] == problems["flux-system/twin"] == ["two_owners"]
+    assert session.owners("flux-system/web")[ref("a")] == "flux-system/web"
+    assert session.owners("flux-system/api")[ref("a")] == "flux-system/api"
+    assert set(session.produced) == {ref("a")}
+    assert session.produced[ref("a")].kustomization == "flux-system/web", "variables are of this cluster"
+    assert held(session) == {"flux-system/web": [((ref("b"),), False)]}, "another b is wanted, elsewhere"
+
+
+@pytest.mark.parametrize(("before", "after"), [({}, SPOKE), (SPOKE, {})])
+def test_what_went_to_another_cluster_leaves_its_objects_behind(plan, before, after):
+    files = {"production": [ks("web", **after)], "web": [config("a")]}
+    session = plan(files, record("flux-system"), record("web", "a", "stale", spec=before))
+    assert removal.stale(session, session.records["flux-system/web"]) == ()
+    assert session.held_prunes == {}
+    assert "flux-system/web" not in session.tracked
+    assert session.fresh(session.units["flux-system/web"]).inventory == {}
+    (said,) = [text for text in session.warnings if "left behind" in text]
+    places = ["this cluster", "kubeConfig flux-system/spoke"]
+    now, then = places if before else reversed(places)
+    assert (
+        said == f"flux-system/web goes to {now} now; 2 objects that it made in {then} are left behind there"
+    )
+
+
+def test_kustomizations_for_another_cluster_are_not_followed(plan):
+    files = {"production": [ks("web", **SPOKE)], "web": [ks("child")], "child": [config("a")]}
+    session = plan(
+        files, record("flux-system"), record("web"), record("child", "a", parent="flux-system/web")
+    )
+    assert set(session.units) == {ROOT, "flux-system/web"}
+    assert session.gone == {}, "its parent does not let go of it: it is not there any more"

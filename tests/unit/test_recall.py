@@ -109,6 +109,7 @@ def test_what_is_not_kept():
         replace(MADE, objects=secret, shown=secret),
         replace(MADE, variables=masked),
         replace(MADE, closure=replace(CLOSURE, links={"a": "b"})),
+        replace(MADE, pins={"https://git.example/a/b": "HEAD@sha1:0"}),
     ):
         recall = kept(made)
         assert recall.find(K, made.variables, CONTENT) is None

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from runner import configuration
+from runner.configuration import ElsewhereInGit
 from runner.discover import parse
 from runner.errors import SourceError, UsageError
 from runner.fleet import Produced
@@ -15,8 +17,6 @@ from runner.origins import origins
 from runner.registries import Certificates, ProxyAccess
 from runner.repositories import Commit, Keys
 from runner.sources import Checkout, GitRepositories
-from runner.sources.mapping import ElsewhereInGit
-from runner.sources.mapping import parse as parse_mapping
 from tests.fakes.checkout import COMMIT, FakeBuilder, FakeRepository
 
 A, B, C, D, T = (letter * 40 for letter in "abcde")
@@ -299,7 +299,7 @@ def test_kustodian_yaml_maps_to_other_repositories(checkout, repositories):
           GitRepository/apps/web: {URL}
           Bucket/apps/web: {{url: {URL}, ref: {{tag: 1.0.0}}}}
     """
-    found = parse_mapping(text.encode())
+    found = configuration.read(text.encode()).sources
     assert found == {
         NAME: ElsewhereInGit(URL),
         "Bucket/apps/web": ElsewhereInGit(URL, (("tag", "1.0.0"),)),
@@ -318,5 +318,5 @@ def test_kustodian_yaml_maps_to_other_repositories(checkout, repositories):
     ["{url: 1}", "{url: 'ext::sh'}", "{url: 'https://h/x', ref: {tag: 1}}", "{url: 'https://h/x', x: 1}"],
 )
 def test_a_mapping_that_is_none(value):
-    with pytest.raises(UsageError, match="no Git repository's url and ref"):
-        parse_mapping(f"sources: {{GitRepository/a/b: {value}}}".encode())
+    with pytest.raises(UsageError, match=r"^kustodian.yaml:1: .*GitRepository/a/b"):
+        configuration.read(f"sources: {{GitRepository/a/b: {value}}}".encode())

@@ -46,7 +46,7 @@ def connect(
     configuration.keep_alive = True  # else a dead network looks like a quiet watch
     if not configuration.verify_ssl:
         warnings.filterwarnings("ignore", "Unverified HTTPS request")
-    acting = _impersonation(
+    acting = impersonation(
         {"as": impersonate, "as-groups": groups} if impersonate else found.user if found else {}
     )
     pool = ApiClient(configuration).rest_client.pool_manager
@@ -137,7 +137,7 @@ def _errors_logged() -> Iterator[list[str]]:
         logging.getLogger().removeHandler(keep)
 
 
-def _impersonation(user: Mapping[str, Any]) -> Headers:
+def impersonation(user: Mapping[str, Any]) -> Headers:
     """The headers for acting as somebody else, which the package leaves out."""
     if not user.get("as"):
         return ()

@@ -63,8 +63,11 @@ class Request:
 class Transport:
     """A server's pool of connections, with what all users of it share: retries, counters, the interrupt."""
 
-    def __init__(self, server: str, pool: urllib3.PoolManager, credentials: Credentials) -> None:
-        self.server = server_for_messages(server)
+    def __init__(
+        self, server: str, pool: urllib3.PoolManager, credentials: Credentials, *, shown: str = ""
+    ) -> None:
+        """`shown` is the address for messages, where `server` is only what it was resolved to."""
+        self.server = server_for_messages(shown or server)
         self._base = server.rstrip("/")
         self._pool = pool
         self._credentials = credentials

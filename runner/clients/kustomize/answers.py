@@ -8,12 +8,14 @@ from typing import Any
 
 from runner.rendered import (
     ArtifactListing,
+    Asked,
     BuildRequest,
     Built,
     Closure,
     ParsedFile,
     ParsedObject,
     Problem,
+    Remote,
     RenderedResource,
     Sealed,
     Subject,
@@ -35,7 +37,7 @@ def build_request(request: BuildRequest) -> dict[str, Any]:
         "keepUnresolved": request.keep_unresolved,
         "overridable": sorted(request.overridable),
         "display": dict(request.display),
-        "remoteBases": request.remote_bases,
+        "remote": _remote(request.remote) if request.remote is not None else None,
         "oracle": request.oracle,
         "open": request.open,
         "opened": {id_: b64encode(data).decode() for id_, data in request.opened.items()},
@@ -53,6 +55,8 @@ def built(answer: Json) -> Built:
         warnings=problems(answer.get("warnings")),
         problems=problems(answer.get("errors")),
         sealed=tuple(_sealed(item) for item in answer.get("sealed") or ()),
+        used=_asked(answer.get("used")),
+        wanted=_asked(answer.get("wanted")),
         unnamed=answer.get("unnamed", False),
     )
 
@@ -94,7 +98,28 @@ def _problem(item: Json, file: str) -> Problem:
         json_path=item.get("jsonPath", ""),
         file=item.get("file") or file,
         line=item.get("line", 0),
+        entries=tuple(item.get("entries") or ()),
     )
+
+
+def _remote(remote: Remote) -> dict[str, Any]:
+    return {
+        "scratch": str(remote.scratch),
+        "files": {
+            url: {"status": page.status, "file": str(page.file) if page.file is not None else ""}
+            for url, page in remote.files.items()
+        },
+        "trees": [
+            {"url": asked.url, "ref": asked.ref, "directory": str(directory)}
+            for asked, directory in remote.trees.items()
+        ],
+    }
+
+
+def _asked(items: Iterable[Json] | None) -> tuple[Asked, ...]:
+    """In the order in which they were asked for, each once."""
+    found = (Asked(item["url"], item.get("ref", ""), item.get("git", False)) for item in items or ())
+    return tuple(dict.fromkeys(found))
 
 
 def _sealed(item: Json) -> Sealed:

@@ -23,7 +23,7 @@ _INHERITED = (
     *("PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 )
-"""What the worker needs to fetch remote bases. It hides even these from every other build."""
+"""What the decryptor needs to reach the services of clouds. The worker shows none but TMPDIR to a build."""
 
 
 class Died(Exception):

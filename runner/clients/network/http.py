@@ -245,7 +245,8 @@ class Http:
 def _judge(request: Request, status: int, headers: Mapping[str, str]) -> None:
     where = shown(request.url)
     if status in AGAIN:
-        raise Passing(f"{where} answers with HTTP status {status}", after=retry_after(headers, time.time()))
+        after = retry_after(headers, time.time())
+        raise Passing(f"{where} answers with HTTP status {status}", after=after, code=status)
     if not 200 <= status < 300:  # noqa: PLR2004 -- success
         raise Refused(f"{where} answers with HTTP status {status}", code=status, headers=headers)
 

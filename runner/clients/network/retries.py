@@ -19,11 +19,15 @@ T = TypeVar("T")
 
 
 class Passing(SourceError):
-    """A failure that may be over soon; `after` is what the server asks for, in seconds."""
+    """A failure that may be over soon; `after` is what the server asks for, in seconds.
 
-    def __init__(self, message: str, *, after: float | None = None, hint: str = "") -> None:
+    `code` is the status that it answered with, 0 where there was no answer.
+    """
+
+    def __init__(self, message: str, *, after: float | None = None, code: int = 0, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.after = after
+        self.code = code
 
 
 def retried(attempt: Callable[[], T], deadline: float, cancelled: threading.Event) -> T:

@@ -25,23 +25,30 @@ type build struct {
 	root          string // resolved
 	directory     string // resolved, in or below root
 	files         *recorder
+	remote        *elsewhere
 	generated     bool
 	unsealing     *unsealing
 	answer        response
 }
 
 func (b *build) run() response {
-	if b.request.RemoteBases {
-		outside.show()
-		defer outside.hide()
+	var err error
+	b.remote, err = serve(b.request.Remote)
+	defer b.remote.done()
+	if err != nil {
+		return failure("internal", "input", err.Error())
 	}
 	if p := b.prepare(); p != nil {
 		b.answer.Errors = append(b.answer.Errors, *p)
 	} else if resources := b.build(); resources != nil {
 		b.render(resources)
 	}
+	b.answer.Used = b.remote.used
 	if b.files != nil {
 		b.answer.Closure = b.files.closure()
+		if b.remote.err == nil && b.files.refused == nil {
+			b.answer.Wanted = b.remote.wanted
+		}
 	}
 	return b.answer
 }
@@ -94,7 +101,7 @@ func guardPatches(patches []any) *problem {
 
 func (b *build) fileSystem() (*recorder, error) {
 	secure := securefs.MakeFsOnDiskSecure
-	if b.request.RemoteBases {
+	if b.request.Remote != nil {
 		secure = securefs.MakeFsOnDiskSecureBuild
 	}
 	inner, err := secure(b.root)
@@ -133,6 +140,7 @@ func (b *build) build() resmap.ResMap {
 		kustomize, pristine = fluxkustomize.Build, ""
 	}
 	resources, err := kustomize(overlay, b.directory)
+	b.remote.collect()
 	if err != nil {
 		b.answer.Errors = append(b.answer.Errors, b.problem("build", err))
 		return nil

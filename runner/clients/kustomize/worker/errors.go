@@ -3,20 +3,26 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	fluxkustomize "github.com/fluxcd/pkg/kustomize"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/kustomize/api/resource"
+	kustypes "sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/yaml"
 )
 
 // byText maps what the libraries say to our codes; the first that matches counts.
 var byText = []struct{ code, text string }{
 	{"remote_refused", errRefused.Error()},
 	{"remote_refused", "no 'git' program on path"},
+	{"remote", "HTTP Error: status code"},
 	{"outside_root", "fs-security-constraint"},
 	{"panic", "recovered from"},
 	{"cycle", "cycle detected"},
@@ -42,6 +48,9 @@ func (b *build) classify(err error) string {
 		}
 		return "yaml"
 	}
+	if b.remote.err != nil {
+		return "yaml"
+	}
 	if fromYAML.MatchString(err.Error()) {
 		return "yaml"
 	}
@@ -50,12 +59,15 @@ func (b *build) classify(err error) string {
 			return known.code
 		}
 	}
+	if strings.Contains(err.Error(), "URL is a git repository") && len(b.remote.clones) == 0 {
+		return "remote" // it is none of a base, but of a file
+	}
 	return "build"
 }
 
 // problem describes a build that failed, with the file and line when the text gives them away.
 func (b *build) problem(stage string, err error) problem {
-	text := addresses.ReplaceAllString(relativeText(err.Error(), b.root), "")
+	text := addresses.ReplaceAllString(b.remote.text(relativeText(err.Error(), b.root)), "")
 	p := problem{Code: b.classify(err), Stage: stage, Message: text}
 	if b.files.refused != nil {
 		p.File, _ = relativeTo(b.root, b.files.refused.path)
@@ -68,7 +80,54 @@ func (b *build) problem(stage string, err error) problem {
 		p.Line, _ = strconv.Atoi(at[1])
 	}
 	b.locate(&p)
+	if p.Line == 0 && len(b.remote.used)+len(b.remote.wanted) > 0 || p.Code == "remote_refused" {
+		p.Entries = b.entries(p.Code, text)
+	}
 	return p
+}
+
+// entries are what kustomization files list on the way to something remote, the last one being that itself.
+func (b *build) entries(code, text string) (entries []string) {
+	for _, found := range listedAs.FindAllStringSubmatch(text, -1) {
+		entries = append(entries, found[1])
+	}
+	component := b.remoteComponent()
+	switch {
+	case code == "remote":
+		entries = append(entries, b.remote.last)
+	case code != "remote_refused":
+	case component != "" && strings.Contains(text, "loader.New"): // kustomize does not tell its name
+		entries = append(entries, component)
+	case len(b.remote.wanted) > 0 && !b.remote.wanted[0].Git:
+		entries = append(entries, b.remote.wanted[0].URL)
+	}
+	return entries
+}
+
+// remoteComponent is the one that was asked for in vain; the first one, where nothing is ever given.
+func (b *build) remoteComponent() (first string) {
+	components, _, _ := unstructured.NestedStringSlice(b.kustomization.Object, "spec", "components")
+	for _, path := range slices.Backward(b.files.read) {
+		var kustomization kustypes.Kustomization
+		if !isKfile(path) {
+			continue
+		}
+		if data, err := os.ReadFile(path); err == nil && yaml.Unmarshal(data, &kustomization) == nil {
+			components = append(kustomization.Components, components...)
+		}
+	}
+	for _, each := range components {
+		if fluxkustomize.IsLocalRelativePath(each) && !strings.HasPrefix(each, "file://") {
+			continue
+		}
+		if b.remote.lacks(each) {
+			return each
+		}
+		if first == "" {
+			first = each
+		}
+	}
+	return first
 }
 
 // locate finds the line in the file as it is: kustomize counts from the start of a document, and its
@@ -94,6 +153,7 @@ var (
 	fromYAML   = regexp.MustCompile(`(^|[\s:'"(])yaml: `) // not the end of a file's name
 	lineNumber = regexp.MustCompile(`\bline (\d+)`)
 	addresses  = regexp.MustCompile(` &\{0x[0-9a-f]+[^}]*\}`) // kustomize prints pointers, other ones every time
+	listedAs   = regexp.MustCompile(`(?:from|new root) '([^']+)'`)
 	pathInText = regexp.MustCompile(`[^\s'":;,()\[\]]+`)
 )
 

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"runtime/debug"
 	"time"
@@ -64,7 +62,7 @@ func isolate(l limits) error {
 	}
 	debug.SetMaxStack(256 << 20)
 	collectRarely()
-	http.DefaultTransport = &gate{next: http.DefaultTransport}
+	http.DefaultTransport = gate{}
 	outside.remember()
 	outside.hide()
 	go dieWithParent(os.Getppid())
@@ -91,53 +89,18 @@ func dieWithParent(parent int) {
 	}
 }
 
-// environment is what git needs for remote bases. Nothing of it is visible to any other build:
-// kustomize takes the value of a variable that an env file only names from the environment.
-type environment struct{ variables map[string]string }
+// environment is what the process was started with. No build sees anything of it but TMPDIR: kustomize takes
+// the value of a variable that an env file only names from the environment.
+type environment struct{ temporary string }
 
 var outside environment
 
-var errRefused = errors.New("remote resource refused")
-
-func (e *environment) remember() {
-	e.variables = map[string]string{"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "HOME": "/nonexistent"}
-	for _, name := range []string{
-		"PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
-		"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
-	} {
-		if value, ok := os.LookupEnv(name); ok {
-			e.variables[name] = value
-		}
-	}
-	// net/http reads the proxy settings once, at the first question.
-	_, _ = http.ProxyFromEnvironment(&http.Request{URL: &url.URL{}})
-}
+func (e *environment) remember() { e.temporary = os.Getenv("TMPDIR") }
 
 func (e *environment) hide() {
 	os.Clearenv()
 	os.Setenv("PATH", "/nonexistent")
-	if dir, ok := e.variables["TMPDIR"]; ok {
-		os.Setenv("TMPDIR", dir)
+	if e.temporary != "" {
+		os.Setenv("TMPDIR", e.temporary)
 	}
-	remote = false
-}
-
-func (e *environment) show() {
-	for name, value := range e.variables {
-		os.Setenv(name, value)
-	}
-	remote = true
-}
-
-// remote says whether the build that runs now may use the network; builds never overlap.
-var remote bool
-
-// gate stands in front of the network: kustomize fetches URLs without asking its file system.
-type gate struct{ next http.RoundTripper }
-
-func (g *gate) RoundTrip(q *http.Request) (*http.Response, error) {
-	if !remote {
-		return nil, errRefused
-	}
-	return g.next.RoundTrip(q)
 }

@@ -31,6 +31,13 @@ type versions struct {
 }
 
 func main() {
+	if isGit() {
+		if err := git(os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	limits := parseFlags()
 	if limits.printHash {
 		fmt.Println(sourceHash)

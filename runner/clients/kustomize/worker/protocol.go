@@ -25,7 +25,7 @@ type request struct {
 	KeepUnresolved bool              `json:"keepUnresolved"`
 	Overridable    []string          `json:"overridable"`
 	Display        map[string]string `json:"display"`
-	RemoteBases    bool              `json:"remoteBases"`
+	Remote         *remote           `json:"remote"`
 	Oracle         bool              `json:"oracle"`
 	Open           bool              `json:"open"`
 	Opened         map[string][]byte `json:"opened"`
@@ -57,6 +57,8 @@ type response struct {
 	Closure   *closure      `json:"closure,omitempty"`
 	Kfile     *kfile        `json:"kfile,omitempty"`
 	Sealed    []sealedText  `json:"sealed,omitempty"`
+	Used      []asked       `json:"used,omitempty"`
+	Wanted    []asked       `json:"wanted,omitempty"`
 	Unnamed   bool          `json:"unnamed,omitempty"`
 	Objects   []parsed      `json:"objects,omitempty"`
 	Artifact  *artifactDiff `json:"artifact,omitempty"`
@@ -92,6 +94,7 @@ type problem struct {
 	JSONPath string   `json:"jsonPath,omitempty"`
 	File     string   `json:"file,omitempty"`
 	Line     int      `json:"line,omitempty"`
+	Entries  []string `json:"entries,omitempty"`
 }
 
 type subject struct {
