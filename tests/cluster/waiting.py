@@ -12,7 +12,9 @@ POLL_SECONDS = 0.05
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], what: str, seconds: float = 30.0, poll: float = POLL_SECONDS) -> T:
+def wait_until(
+    condition: Callable[[], T], what: str, seconds: float = 120.0, poll: float = POLL_SECONDS
+) -> T:
     """The first true answer of `condition`, asked again every `poll` seconds.
 
     Raises:

@@ -144,6 +144,14 @@ def test_without_origin_the_oldest_root_commit_is_the_identity(repo, monkeypatch
     assert repo.checkout.identity == f"commit:{older}"
 
 
+def test_which_repository_it_is_is_asked_once(repo):
+    checkout = repo.checkout
+    before = checkout.identity
+    repo.git("remote", "add", "origin", "https://github.com/acme/fleet")
+    assert checkout.identity == before
+    assert repo.checkout.identity == "github.com/acme/fleet"
+
+
 def test_a_shallow_clone_without_origin_is_unknown(repo):
     repo.commit("second")
     shallow = repo.clone("shallow", "--depth=1")

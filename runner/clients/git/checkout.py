@@ -35,6 +35,8 @@ class GitCheckout:
     scratch: Scratch = field(repr=False, compare=False)
     _kinds: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     """What is behind a whole hash, once it is known: that never changes. A name may move at any time."""
+    _identity: list[str] = field(default_factory=list, repr=False, compare=False)
+    """Which repository this is, once it was asked: a run is about one, and a long history is long to read."""
 
     @classmethod
     def open(cls, path: Path, scratch: Path | None = None) -> GitCheckout:
@@ -60,14 +62,9 @@ class GitCheckout:
     @property
     def identity(self) -> str:
         """Origin's URL without what differs between clones; else the oldest commit; else `unknown`."""
-        if origin := self._origin:
-            return repository_id(origin, self.root)
-        if self._shallow:  # its first commit is not the repository's
-            return "unknown"
-        head = self.resolve("HEAD")
-        roots = self._git.output("rev-list", "--max-parents=0", "--timestamp", head).decode().splitlines()
-        _, oldest = min((int(time), commit) for time, commit in map(str.split, roots))
-        return f"commit:{oldest}"
+        if not self._identity:
+            self._identity.append(self._identify())
+        return self._identity[0]
 
     @property
     def branch(self) -> str:
@@ -229,6 +226,16 @@ class GitCheckout:
     def _git(self) -> GitCommand:
         """For what a clone has, however little of the contents that is."""
         return self.scratch.view().offline()
+
+    def _identify(self) -> str:
+        if origin := self._origin:
+            return repository_id(origin, self.root)
+        if self._shallow:  # its first commit is not the repository's
+            return "unknown"
+        head = self.resolve("HEAD")
+        roots = self._git.output("rev-list", "--max-parents=0", "--timestamp", head).decode().splitlines()
+        _, oldest = min((int(time), commit) for time, commit in map(str.split, roots))
+        return f"commit:{oldest}"
 
     @property
     def _origin(self) -> str:

@@ -29,7 +29,7 @@ _UNUSED = {"ocirepositories": "OCIRepository", "buckets": "Bucket"}
 
 def serve(world: Bench) -> None:
     """Flux's definitions, the namespace, and the kinds that the controller watches and no test has."""
-    fluxed.serve(world)
+    fluxed.serve(world.api)
     for plural, kind in _UNUSED.items():
         path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
         assert world.api.request("POST", path, _definition(plural, kind)).status == 201
