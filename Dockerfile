@@ -31,5 +31,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/log/apt /var/log/dpkg.log
 COPY --from=build /opt/venv /opt/venv
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# What every run loads is compiled here once: 6 MB, for half a second of every start.
+RUN PYTHONDONTWRITEBYTECODE="" /opt/venv/bin/python -c \
+    "import runner.cli, runner.action, runner.clients.kubernetes, runner.clients.github.rest, github.Requester, requests"
 ENTRYPOINT ["/opt/venv/bin/kustodian"]
 CMD ["--help"]

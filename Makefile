@@ -26,7 +26,7 @@ demo: $(READY)
 	@$(BIN)/python -m examples.demo
 
 test: lint cluster
-	$(BIN)/python -m pytest -n auto $(PYTEST)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -46,7 +46,7 @@ bench: $(READY) cluster
 # make fidelity  side by side with the real flux and kustomize-controller, which are built when they are not there
 fidelity: $(READY) cluster
 	@$(BIN)/python -m tests.fidelity.controller
-	$(BIN)/python -m pytest -n auto --health-timeout $(PYTEST) tests/fidelity
+	$(BIN)/python -m pytest -n auto --health-timeout --ask-flux $(PYTEST) tests/fidelity
 
 cluster: $(READY)
 	@$(BIN)/python -m tests.cluster build >/dev/null

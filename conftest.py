@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
+from tests.forked import COLD
+
 # How long an example takes is the machine's business: no test is about time.
 hypothesis.settings.register_profile(
     "house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -33,6 +35,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="kill a run at each of its writes; by default at some of them (tests/e2e/test_killed.py)",
     )
+    parser.addoption(
+        "--ask-flux",
+        action="store_true",
+        help="ask the real flux again what it has answered before (tests/fidelity/remembered.py)",
+    )
+    parser.addoption(
+        "--cold",
+        action="store_true",
+        help="start Python anew for every command, instead of forking one with all imports (tests/forked.py)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A command that is started a thousand times is compiled once.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if config.getoption("--cold"):
+        os.environ[COLD] = "1"
 
 
 @pytest.fixture(autouse=True)

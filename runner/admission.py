@@ -109,6 +109,42 @@ def not_superseded(
             return
 
 
+def still_in_branch(
+    ref: str,
+    commit: str,
+    deployment: Deployment | None,
+    is_in: Callable[[str], bool | None],
+    is_ancestor: Callable[[str, str], bool | None],
+    *,
+    allow_older: bool,
+) -> None:
+    """After a forced push, a workflow of a commit that was thrown away can be run again: it comes late too.
+
+    `is_in` tells whether a branch has the commit as it stands at origin. Where nobody can tell, only a
+    commit that builds on the deployed one goes on. A `ref` that is no branch is not asked. Raises Superseded.
+    """
+    branch = ref.removeprefix("refs/heads/")
+    if allow_older or branch == ref:
+        return
+    match is_in(branch):
+        case True:
+            return
+        case False:
+            raise Superseded(
+                f"{commit[:12]} is no longer in {branch}: the branch was force-pushed, or reset, since",
+                hint="run the workflow of the branch as it is now; --allow-older deploys this on purpose.",
+            )
+        case None:
+            known = deployment.commit if deployment is not None else commit
+            if known == commit or is_ancestor(known, commit):
+                return
+            raise Superseded(
+                f"{commit[:12]} may no longer be in {branch}, and does not build on what is deployed: "
+                "neither GitHub nor origin tells",
+                hint="the token needs `contents: read`; --allow-older deploys the commit all the same.",
+            )
+
+
 def dependency(
     id_: str, expression: str, k: Kustomization, records: Mapping[str, Record], cluster: Cluster
 ) -> str:

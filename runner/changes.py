@@ -103,12 +103,19 @@ class ObjectChange:
         return tuple(name for name in self.unknown if is_sealed(name))
 
 
+CLUSTER = "cluster"
+"""The side of a fault that is none of the files': they render, and the cluster would not take it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A Kustomization that one side, or both, cannot render: what it would change is not known."""
+    """A Kustomization that one side, or both, cannot render, or that the cluster would refuse.
+
+    What one would change that cannot be rendered is not known.
+    """
 
     kustomization: str
-    side: str  # base, head or both
+    side: str  # base, head, both or cluster
     problems: tuple[Problem, ...]
 
 

@@ -90,6 +90,7 @@ class Desired:
     root: Kustomization
     artifact: Artifact
     commit: str
+    tree: str  # the files that it is about; "" when they are not committed
     stand_ins: Mapping[ResourceRef, Manifest] = field(default_factory=dict, repr=False)
     recall: Recall | None = None
     approved: tuple[str, ...] = ()  # by the commit itself; the options have them too
@@ -135,6 +136,18 @@ class Desired:
         if not commit or commit == self.commit:
             return False
         return self.contains(self.commit, commit)
+
+    def is_in(self, branch: str) -> bool | None:
+        """Whether a branch, as it stands at origin, has this run's commit; None when nobody can tell.
+
+        The clone does not: actions/checkout sets the branch to the commit that it is run for.
+        """
+        if self.clients.compare is not None:
+            seen = self.clients.compare(self.commit, branch)
+            if seen is not Ancestry.UNKNOWN:
+                return seen in {Ancestry.AHEAD, Ancestry.IDENTICAL}
+        tip = self.clients.repository.tip(branch)
+        return self.contains(tip, self.commit) if tip else None
 
     def contains(self, newer: str, older: str) -> bool | None:
         """Whether a commit has another one in its history; None when nobody can tell."""
@@ -244,6 +257,7 @@ def at(
         root,
         artifact,
         commit,
+        "" if options.worktree else tree or clients.repository.tree(commit),
         stand_ins,
         recall,
         approved,

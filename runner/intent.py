@@ -31,6 +31,7 @@ class Intent:
     server: str
     entry: str
     commit: str
+    tree: str  # its files, or of the merge that a pull request would make; "" when they are not committed
     names: frozenset[str]
     namespace: str
     steps: Mapping[str, Step]  # by Kustomization, in the order of the run
@@ -42,6 +43,7 @@ def plain(intent: Intent) -> dict[str, Any]:
         "cluster": intent.server,
         "entry": intent.entry,
         "commit": intent.commit,
+        "tree": intent.tree,
         "names": sorted(intent.names),
         "namespace": intent.namespace,
         "steps": [_plain(id_, step) for id_, step in intent.steps.items()],
@@ -65,6 +67,7 @@ def read(document: object, origin: str) -> Intent:
             str(document["cluster"]),
             str(document["entry"]),
             str(document["commit"]),
+            str(document["tree"]),
             frozenset(map(str, document["names"])),
             str(document["namespace"]),
             {f"{each['namespace']}/{each['name']}": _step(each) for each in document["steps"]},

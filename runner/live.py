@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from runner import diff, discover, impact, redact, state
-from runner.changes import Comparison, FieldChange, ObjectChange, Pending
+from runner import culprits, diff, discover, impact, redact, state
+from runner.changes import CLUSTER, Comparison, Fault, FieldChange, ObjectChange, Pending
 from runner.fleet import Fleet, Unit
 from runner.model import Action, Change, Manifest, ResourceRef, State
 from runner.plan import Assessment
@@ -33,13 +33,29 @@ def told(session: Session, base: Fleet | None, between: Comparison, foreseen: Fo
     return replace(
         between,
         server=session.world.cluster.server,
-        changes=tuple(changes),
+        changes=_paired(changes),
         pending=tuple(pending(session, base)),
         held=tuple(held),
+        faults=(*between.faults, *_refused(session, between, foreseen)),
         homes=discover.homes((each.kustomization for each in held), session.units),
         warnings=tuple(dict.fromkeys([*between.warnings, *foreseen.accounts, *_warned(session, foreseen)])),
         sources=session.sources,
     )
+
+
+def _paired(changes: Iterable[ObjectChange]) -> tuple[ObjectChange, ...]:
+    """Without what goes because another name came in its place, which tells what it was."""
+    found = tuple(changes)
+    before = {(each.kustomization, each.was) for each in found if each.was is not None}
+    return tuple(c for c in found if c.action is not Action.DELETED or (c.kustomization, c.ref) not in before)
+
+
+def _refused(session: Session, between: Comparison, foreseen: Foreseen) -> Iterator[Fault]:
+    """What renders, and would fail in the cluster all the same."""
+    known = {fault.kustomization for fault in between.faults if fault.side != "base"}
+    for outcome in foreseen.outcomes:
+        if outcome.kustomization not in known and (found := culprits.of(outcome, session.units)):
+            yield Fault(outcome.kustomization, CLUSTER, found)
 
 
 def _warned(session: Session, foreseen: Foreseen) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from runner.content import Content
 from runner.graph import Need
+from runner.rendered import Place, Problem
 
 Manifest = Mapping[str, Any]
 """One Kubernetes object as JSON holds it; read-only by type."""
@@ -369,6 +370,7 @@ class Outcome:
     needs: tuple[Need, ...] = ()  # sorted; those outside of this run too
     awaits: tuple[str, ...] = ()  # children that its own readiness includes
     reason: str = ""  # why it stands aside, where that is not in Git
+    errors: Mapping[ResourceRef, str] = field(default_factory=dict)  # those of single objects
 
     @property
     def ok(self) -> bool:
@@ -410,6 +412,9 @@ class Run:
     ended_at: float | None = None
     waves: tuple[tuple[str, ...], ...] = ()  # who rolls out after whom; what is gone is in none
     sources: tuple[SourceRevision, ...] = ()  # those that are not the checkout, by name
+    problems: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
+    """What failed by Kustomization, each where the repository has it."""
+    homes: Mapping[str, Place] = field(default_factory=dict)  # where those are written that `held` names
 
     @property
     def failed(self) -> bool:

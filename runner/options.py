@@ -72,6 +72,7 @@ class Options:
     cache: Path | None = None  # where renderings are kept for the next preview; a deploy never asks it
     plan: Intent | None = None  # a deploy does exactly that, or nothing
     ref: str = ""  # what a workflow runs for, refs/heads/main; "" is not asked
+    ref_commit: str = ""  # what it was at when the workflow was started; "" is not asked
     branch: str = ""  # whose files these are, where the checkout does not say: HEAD is detached
     branches: frozenset[str] = frozenset()  # that deploy; empty: the one that the root's source names
     default_branch: str = ""  # deploys where the root's source names none

@@ -22,6 +22,7 @@ def intent(session: Session, foreseen: Foreseen) -> Intent:
         server=session.world.cluster.server,
         entry=session.entry,
         commit=session.commit,
+        tree=session.tree,
         names=session.options.names,
         namespace=session.options.namespace,
         steps={o.kustomization: _step(session, o, foreseen.assessed) for o in foreseen.outcomes},
@@ -34,17 +35,24 @@ def keep_to(plan: Intent, session: Session, foreseen: Foreseen) -> None:
     Raises:
         GuardError: the commit, the rendering or the cluster moved since the plan was made.
     """
-    now = intent(session, foreseen)
-    moved = [*_scope(plan, now), *_steps(plan, now)]
-    if moved:
-        more = [f"and {len(moved) - MOST} more"] if len(moved) > MOST else []
+    if found := moved(plan, intent(session, foreseen)):
+        more = [f"and {len(found) - MOST} more"] if len(found) > MOST else []
         raise GuardError(
-            "the plan does not hold any more: " + "\n".join([*moved[:MOST], *more]),
+            "the plan does not hold any more: " + "\n".join([*found[:MOST], *more]),
             hint="plan again, and have the new plan looked at.",
         )
     session.expected = {
         (id_, ref): effect for id_, step in plan.steps.items() for ref, effect in step.effects.items()
     }
+
+
+def moved(plan: Intent, now: Intent) -> list[str]:
+    """What is not as it was when the plan was made, as sentences. Pure.
+
+    Another commit will do where it has the same files, as after a merge of what the plan was made for; and
+    where every Kustomization is known to render the same.
+    """
+    return [*_scope(plan, now), *_files(plan, now), *_steps(plan, now)]
 
 
 def _step(session: Session, outcome: Outcome, assessed: Mapping[str, tuple[Assessment, ...]]) -> Step:
@@ -68,13 +76,36 @@ def _effect(assessed: Assessment | None, action: Action) -> str:
 
 def _scope(plan: Intent, now: Intent) -> Iterator[str]:
     for what, then, here in (
-        ("the commit", plan.commit, now.commit),
         ("the entry", plan.entry, now.entry),
         ("the cluster", plan.server, now.server),
         ("the choice of Kustomizations", _choice(plan), _choice(now)),
     ):
         if then != here:
             yield f"{what} was {then}, and is {here}"
+
+
+def _files(plan: Intent, now: Intent) -> Iterator[str]:
+    """Kustomizations of which nobody can tell that other files are no other objects."""
+    if plan.commit == now.commit or (plan.tree and plan.tree == now.tree):
+        return
+    both = sorted(plan.steps.keys() & now.steps.keys())
+    if unknown := [id_ for id_ in both if not _comparable(plan.steps[id_], now.steps[id_])]:
+        more = f" and {len(unknown) - MOST} more" if len(unknown) > MOST else ""
+        yield (
+            f"the commit was {plan.commit}, and is {now.commit} with other files: "
+            f"it is not known whether {', '.join(unknown[:MOST])}{more} would be the same"
+        )
+
+
+def _comparable(then: Step, here: Step) -> bool:
+    """Whether the digests tell all of what is rendered; the plain ones say nothing of values in Secrets."""
+    if then.digest and here.digest:
+        return True
+    actions = {**then.actions, **here.actions}
+    secret = any((ref.group, ref.kind) == ("", "Secret") for ref in actions)
+    if then.shown_digest and here.shown_digest and not secret:
+        return True
+    return set(actions.values()) <= {Action.DELETED, Action.SKIPPED}
 
 
 def _choice(plan: Intent) -> str:

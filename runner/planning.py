@@ -21,6 +21,9 @@ from runner.state import Record
 from runner.store import Store
 
 REPORTED = 3
+WAITED = 20.0
+"""Seconds, such as for the lock, after which a branch may have moved: it is looked at once more."""
+
 UNKNOWN = "unknown"  # the identity of a repository that has none
 
 
@@ -57,6 +60,8 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
     root = fleet.units[fleet.root].kustomization
     origin = _object(fleet, root.source.ref)
     admission.right_branch(options.ref, options.branches, origin, options.default_branch)
+    _in_branch(source, known.get(options.root))
+    asked_at = clients.clock.monotonic()
     if missing := sorted(options.names - fleet.units.keys()):
         raise UsageError(
             f"there is no Kustomization {', '.join(missing)} in {options.entry}",
@@ -71,6 +76,7 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
         repository=clients.repository.identity,
         revision=source.revision,
         commit=source.commit,
+        tree=source.tree,
         entry=source.root.path.removeprefix("./"),
         lock=lock,
         fetched=source.checkout.fetched,
@@ -80,7 +86,7 @@ def session(source: Desired, cluster: Cluster, lock: Lock) -> Session:
         ),
         evidence=Evidence(cluster, clients.clock),
         exchange=exchange,
-        before_first_write=lambda again: _again(source, again, cluster, exchange, fleet),
+        before_first_write=lambda again: _again(source, again, asked_at, exchange, fleet),
         units=dict(fleet.units),
         outside=admission.outside(cluster, _foreign(store.records, ours), [*fleet.units, *ours]),
     )
@@ -142,8 +148,25 @@ def _same_path(source: Desired, store: Store, exchange: Exchange) -> None:
     same_path(exchange.live.get(root), record, server, entry, takeover=source.options.takeover)
 
 
-def _again(source: Desired, store: Store, cluster: Cluster, exchange: Exchange, fleet: Fleet) -> None:
-    _admit(source, store, cluster)
+def _in_branch(source: Desired, root: Record | None) -> None:
+    """Whoever checks out something else than the workflow's own commit has a reason to."""
+    options = source.options
+    if options.ref_commit != source.commit:
+        return
+    admission.still_in_branch(
+        options.ref,
+        source.commit,
+        root.deployment if root is not None else None,
+        source.is_in,
+        lambda older, newer: source.contains(newer, older),
+        allow_older=options.allow_older,
+    )
+
+
+def _again(source: Desired, store: Store, asked_at: float, exchange: Exchange, fleet: Fleet) -> None:
+    _admit(source, store, exchange.cluster)
+    if source.clients.clock.monotonic() - asked_at > WAITED:
+        _in_branch(source, _ours(source, store.records).get(source.options.root))
     _import(source, store, exchange, fleet)
 
 

@@ -47,6 +47,7 @@ class Applied:
 
     manifest: Manifest
     warnings: tuple[str, ...] = ()
+    created: bool = False  # there was no such object
 
 
 class WatchEventType(StrEnum):
@@ -327,8 +328,14 @@ class Repository(Protocol):
     def is_ancestor(self, older: str, newer: str) -> bool | None:
         """Whether `newer` contains `older`; None when the history at hand cannot tell."""
 
+    def tip(self, branch: str) -> str:
+        """The commit that origin has a branch at now; "" when that cannot be told."""
+
     def merge_base(self, one: str, other: str) -> str | None:
         """A commit that both contain; "" when there is none, None when the history at hand cannot tell."""
+
+    def tree(self, commit: str) -> str:
+        """The hash of all files of a commit."""
 
     def parents(self, commit: str) -> tuple[str, ...]:
         """The parents of a commit, those that this clone lacks included."""

@@ -152,6 +152,7 @@ def _told(unit: Unit, assessed: list[Assessment], changes: list[Change]) -> Outc
         State.FAILED if failed else State.READY,
         changes=tuple(c for c in changes if c.ref not in {a.ref for a in failed}),
         error=redact.scrub("\n".join(dict.fromkeys(a.error for a in failed)), secrets),
+        errors={a.ref: redact.scrub(a.error, secrets) for a in failed},
         hint=" ".join(dict.fromkeys(a.hint for a in failed if a.hint)),
         warnings=tuple(dict.fromkeys(redact.scrub(text, secrets) for text in warnings)),
     )

@@ -29,6 +29,10 @@ class Proofs:
         """The metadata of a live object, where it was listed with others."""
         return None if self.session.options.all else self.access.evidence.live(ref)
 
+    def known(self, ref: ResourceRef) -> bool:
+        """Whether an object is on record, be it of a run that was killed before it was there."""
+        return ref in self.recorded
+
     def hold(self, manifest: Manifest, live: Manifest) -> bool:
         """Whether it is on record that this live object is what applying the manifest would make of it."""
         known = self.recorded.get(ResourceRef.of(manifest))

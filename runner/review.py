@@ -12,7 +12,7 @@ import orjson
 
 from runner import difference, intent
 from runner.assembly import clients
-from runner.changes import Comparison, Fault
+from runner.changes import CLUSTER, Comparison, Fault
 from runner.configuration import Target
 from runner.desired import SHORT, Clients, Desired, NoEntry, at, configured
 from runner.errors import ExitCode, UsageError
@@ -129,14 +129,19 @@ def shown(told: Comparison, output: str, code: int, made: Intent | None = None) 
 
 
 def unsaid(told: Comparison, output: str) -> list[str]:
-    """What cannot be rendered, where the form of the output has no place for it."""
+    """What cannot be rendered or applied, where the form of the output has no place for it."""
     from runner.report import clean
 
     if output not in {"diff", "name"}:
         return []
-    where = {"both": "on either side", "base": "in the base", "head": "in the head"}
+    wrong = {
+        "both": "cannot be rendered on either side",
+        "base": "cannot be rendered in the base",
+        "head": "cannot be rendered in the head",
+        CLUSTER: "would fail in the cluster",
+    }
     return [
-        clean.line(f"{fault.kustomization} cannot be rendered {where[fault.side]}: {each}", clean.MESSAGE)
+        clean.line(f"{fault.kustomization} {wrong[fault.side]}: {each}", clean.MESSAGE)
         for fault in told.faults
         for each in fault.problems
     ]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
-from runner import apply, discover, graph, lock, mirror, state
+from runner import apply, culprits, discover, graph, lock, mirror, state
 from runner.access import Access
 from runner.clusters import Clusters
 from runner.errors import ClusterError, Interrupted, LockLost, RunnerError, UsageError
@@ -35,6 +35,7 @@ from runner.model import (
 from runner.options import Dependents, Options
 from runner.plan import Ground
 from runner.ports import Cluster, Phase, Progress
+from runner.rendered import Problem
 from runner.state import Deployment, Record
 from runner.store import Store
 from runner.waiting import nodes
@@ -91,6 +92,7 @@ class Session:
     repository: str
     revision: str
     commit: str
+    tree: str  # the files that it is about; "" when they are not committed
     entry: str
     lock: Lock
     store: Store
@@ -458,7 +460,15 @@ class Session:
             ended_at=self.world.clock.now(),
             waves=waves,
             sources=self.sources,
+            problems=self._problems(outcomes),
+            homes=discover.homes((each.kustomization for each in (*held, *self.withheld)), self.units),
         )
+
+    def _problems(self, outcomes: Iterable[Outcome]) -> Mapping[str, tuple[Problem, ...]]:
+        """Finding them out takes builds, for which there is no time once the run is interrupted."""
+        if self.world.cancelled():
+            return {}
+        return {o.kustomization: found for o in outcomes if (found := culprits.of(o, self.units))}
 
     def fresh(self, unit: Unit) -> Record:
         """The record of a Kustomization as it stands, or a new one."""

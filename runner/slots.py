@@ -8,13 +8,16 @@ import threading
 
 
 class Slots:
-    """So many slots; a free one goes to whoever waits with the highest weight, then to the first."""
+    """So many slots; a free one goes to whoever waits with the highest weight, then to the first.
+
+    It is handed to that one alone: with a thousand that wait, waking all each time is most of the work.
+    """
 
     def __init__(self, number: int) -> None:
-        self.free = number  # slots that nobody has
-        self._waiting: list[tuple[float, int]] = []
+        self.free = number  # slots that nobody has; while anybody waits there is none
+        self._waiting: list[tuple[float, int, threading.Event]] = []
         self._tickets = itertools.count()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
 
     @property
     def waiting(self) -> int:
@@ -23,18 +26,18 @@ class Slots:
 
     def acquire(self, weight: float) -> None:
         """Wait for a slot."""
-        with self._changed:
-            mine = (-weight, next(self._tickets))
-            heapq.heappush(self._waiting, mine)
-            while not self.free or self._waiting[0] != mine:
-                self._changed.wait()
-            heapq.heappop(self._waiting)
-            self.free -= 1
+        with self._lock:
             if self.free:
-                self._changed.notify_all()
+                self.free -= 1
+                return
+            mine = threading.Event()
+            heapq.heappush(self._waiting, (-weight, next(self._tickets), mine))
+        mine.wait()
 
     def release(self) -> None:
         """Give a slot back."""
-        with self._changed:
-            self.free += 1
-            self._changed.notify_all()
+        with self._lock:
+            if self._waiting:
+                heapq.heappop(self._waiting)[-1].set()
+            else:
+                self.free += 1

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from runner import (
     acting,
@@ -58,7 +59,9 @@ _ENDS_THE_RUN = (LockError, Moved)
 
 
 class Failed(RunnerError):
-    """This Kustomization did not make it; the others go on."""
+    """This Kustomization did not make it; the others go on. `errors` are those of single objects."""
+
+    errors: Mapping[ResourceRef, str] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -226,7 +229,7 @@ class Reconciliation:
         self.warnings += [text for a in assessed for text in a.warnings]
         if failed := [a for a in assessed if a.error]:
             hints = list(dict.fromkeys(a.hint for a in failed if a.hint))
-            raise Failed("\n".join(dict.fromkeys(a.error for a in failed)), hint=" ".join(hints))
+            raise _of_objects({a.ref: a.error for a in failed}, " ".join(hints))
         self._keep_to_plan(assessed)
         return assessed
 
@@ -295,7 +298,7 @@ class Reconciliation:
                 self.versions[a.ref] = taken[a.ref].version
         self.warnings += [text for s in taken.values() for text in s.warnings]
         if failed := [s for s in sent if s.error]:
-            raise Failed("\n".join(dict.fromkeys(s.error for s in failed)), hint=failed[0].hint)
+            raise _of_objects({s.ref: s.error for s in failed}, failed[0].hint)
         if len(sent) < len(todo):
             self._stop_if_told()
 
@@ -488,7 +491,9 @@ class Reconciliation:
 
     def _failed(self, exc: RunnerError) -> Outcome:
         """A failure, on record with what was touched; secret values are taken out of its text."""
-        message = redact.scrub(exc.message, redact.of(self.unit))
+        secrets = redact.of(self.unit)
+        message = redact.scrub(exc.message, secrets)
+        errors = exc.errors if isinstance(exc, Failed) else {}
         if self.session.stopped():
             message = (
                 f"{'the time of the run was up' if self.session.overdue() else 'interrupted'}: {message}"
@@ -509,7 +514,12 @@ class Reconciliation:
             except RunnerError as unrecorded:
                 self.warnings.append(f"its failure could not be recorded: {unrecorded.message}")
         self._tell(Phase.FAILED, message.partition("\n")[0])
-        return replace(self._outcome(State.FAILED), error=message, hint=self._hint(exc))
+        return replace(
+            self._outcome(State.FAILED),
+            error=message,
+            errors={ref: redact.scrub(text, secrets) for ref, text in errors.items()},
+            hint=self._hint(exc),
+        )
 
     def _hint(self, exc: RunnerError) -> str:
         """What to do; where an account lacks rights, whether it is there at all."""
@@ -565,6 +575,12 @@ def _may_change(variables: Variables) -> bool:
 def _is_another(known: Entry | None, live: Manifest | None) -> bool:
     """Whether what is on record is not the object that an apply touches."""
     return known is not None and known.uid not in {"", live["metadata"].get("uid", "") if live else None}
+
+
+def _of_objects(errors: Mapping[ResourceRef, str], hint: str) -> Failed:
+    failed = Failed("\n".join(dict.fromkeys(errors.values())), hint=hint)
+    failed.errors = errors
+    return failed
 
 
 def owned_by_another(session: Session, id_: str, a: Assessment) -> Assessment:

@@ -15,6 +15,7 @@ from runner.action import modes, telling
 from runner.action.ending import OUTPUTS, Ending, log, outputs
 from runner.action.inputs import INPUTS, MODES, SCOPES, WHEN, Inputs, options, settled
 from runner.action.kubeconfig import kubeconfig
+from runner.action.meaning import in_vain
 from runner.action.telling import Reporter
 from runner.errors import ExitCode, Interrupted, RunnerError, UsageError
 from runner.event import Mode
@@ -96,6 +97,27 @@ def _do(reporter: Reporter, progress: TextIO) -> Ending:
         inputs.one_of(scope, SCOPES)
     inputs.one_of("comment", WHEN)
     payload = _payload(inputs.environment) if name in event.WITH_PAYLOAD else {}
+    mode, note = _decided(inputs, name, payload)
+    if note:
+        progress.write(f"{clean.line(note)}\n")
+    if mode is Mode.NOTHING:
+        return Ending(int(ExitCode.DONE), note=note)
+    inputs = reporter.inputs = modes.settled(inputs, mode, name, payload)
+    if told := in_vain(inputs, mode):
+        progress.write(f"::warning::{escaped(told)}\n")
+    match mode:
+        case Mode.DEPLOY:
+            return modes.deploy(inputs, payload, reporter, progress)
+        case Mode.COMMENT:
+            return modes.comment(inputs, payload, reporter)
+        case Mode.DRIFT:
+            return modes.drift(inputs, reporter, progress)
+        case Mode.PREVIEW:
+            return modes.preview(inputs, name, payload, reporter, progress)
+
+
+def _decided(inputs: Inputs, name: str, payload: Mapping[str, Any]) -> tuple[Mode, str]:
+    """What event and inputs ask for together, and what to say about it. Raises UsageError."""
     asked = inputs.one_of("mode", MODES)
     dry_run = inputs.flag("dry-run") or asked == "diff"
     mode, note = event.decide(name, payload, dry_run=dry_run, drift=asked == "drift")
@@ -108,29 +130,14 @@ def _do(reporter: Reporter, progress: TextIO) -> Ending:
         raise UsageError(
             f"mode: reconcile, on event {name}: nothing is deployed there", hint="use mode: auto, or diff."
         )
-    if note:
-        progress.write(f"{clean.line(note)}\n")
-    if mode is Mode.NOTHING:
-        return Ending(int(ExitCode.DONE), note=note)
-    inputs = reporter.inputs = modes.settled(inputs, mode, name, payload)
-    match mode:
-        case Mode.DEPLOY:
-            return modes.deploy(inputs, payload, reporter, progress)
-        case Mode.COMMENT:
-            return modes.comment(inputs, payload, reporter)
-        case Mode.DRIFT:
-            return modes.drift(inputs, reporter, progress)
-        case Mode.PREVIEW:
-            return modes.preview(inputs, name, payload, reporter, progress)
+    return mode, note
 
 
 @contextmanager
 def _reporter(inputs: Inputs) -> Iterator[Reporter]:
-    """With GitHub behind it, when there is a token to speak with, and anything to say."""
+    """With GitHub behind it, when there is a token to speak with; nothing is sent by that."""
     token, repository = inputs.text("token"), inputs.environment.get("GITHUB_REPOSITORY", "")
-    said = inputs.text("comment") != "never" or {inputs.text("checks"), inputs.text("statuses")} != {"none"}
-    said = said or (inputs.text("issue") != "false" and _is_watch(inputs))
-    if not (token and repository and said):
+    if not (token and repository):
         yield Reporter(None, inputs)
         return
     from runner.clients.clock import SystemClock
@@ -142,10 +149,6 @@ def _reporter(inputs: Inputs) -> Iterator[Reporter]:
         yield Reporter(forge, inputs)
     finally:
         forge.close()
-
-
-def _is_watch(inputs: Inputs) -> bool:
-    return inputs.text("mode") == "drift" or inputs.environment.get("GITHUB_EVENT_NAME") == "schedule"
 
 
 def _payload(environment: Mapping[str, str]) -> Mapping[str, Any]:

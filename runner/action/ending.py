@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from runner.changes import Comparison
 from runner.drift import Drift
 from runner.errors import ExitCode
-from runner.forge import Annotation
+from runner.forge import Annotation, Level
 from runner.intent import Intent
 from runner.model import Action, Run
 from runner.report import clean, summary, text
@@ -31,8 +31,8 @@ OUTPUTS = (
 )
 
 _APPLIED = (Action.CREATED, Action.CONFIGURED, Action.MOVED)
-_MOST_ANNOTATIONS = 10
-"""GitHub shows as many of a step, and drops the others."""
+_MOST_ANNOTATIONS = 9
+"""Of each level: GitHub shows 10 of a step and drops the others, and the verdict is to be among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,9 @@ def log(ending: Ending) -> Iterator[str]:
         yield from quoted(text.drift(ending.drift).splitlines())
         if ending.drift.run:
             yield from quoted(text.reconcile(ending.drift.run).splitlines())
-    yield from (annotated(each) for each in ending.annotations[:_MOST_ANNOTATIONS])
+    for level in (Level.FAILURE, Level.WARNING, Level.NOTICE):
+        mine = [each for each in ending.annotations if each.level is level]
+        yield from (annotated(each) for each in mine[:_MOST_ANNOTATIONS])
     yield from (f"::warning::{escaped(clean.line(each, summary.MESSAGE))}" for each in ending.warnings)
     if told := verdict(ending):
         yield f"::error::{escaped(clean.line(told, summary.MESSAGE))}"

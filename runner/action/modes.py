@@ -41,11 +41,13 @@ def settled(inputs: Inputs, mode: Mode, name: str, payload: Mapping[str, Any]) -
 
 def deploy(inputs: Inputs, payload: Mapping[str, Any], reporter: Reporter, progress: TextIO) -> Ending:
     """Reconcile; GitHub is told at the start here, and at the end by whoever called."""
+    annotates = inputs.flag("annotations")
     with kubeconfig(inputs) as path:
         _mask(inputs, path, progress)
         chosen = replace(
             options(inputs, kubeconfig=path, dry_run=False),
             ref=inputs.environment.get("GITHUB_REF", ""),
+            ref_commit=inputs.environment.get("GITHUB_SHA", ""),
             branch=event.branch(payload, inputs.environment.get("GITHUB_REF", "")),
             default_branch=event.default_branch(payload),
         )
@@ -59,7 +61,8 @@ def deploy(inputs: Inputs, payload: Mapping[str, Any], reporter: Reporter, progr
             except NotThisBranch as exc:
                 progress.write(f"{clean.line(exc.message)}\n")
                 return Ending(int(ExitCode.DONE), note=exc.message, hint=exc.hint)
-    return Ending(int(exit_code(result)), result)
+    marks = tuple(telling.failures(result)) if annotates else ()
+    return Ending(int(exit_code(result)), result, annotations=marks)
 
 
 def drift(inputs: Inputs, reporter: Reporter, progress: TextIO) -> Ending:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.action.ending import Ending, outputs, verdict
 from runner.action.inputs import Inputs
-from runner.changes import Comparison, Severity
+from runner.changes import CLUSTER, Comparison, Severity
 from runner.drift import Drift
 from runner.forge import Annotation, Check, Conclusion, Issue, Level, Telling
-from runner.model import Outcome, Run, State
+from runner.model import Held, Outcome, Run, State
 from runner.options import ROOT
 from runner.ports import Forge
+from runner.rendered import Place, Problem
 from runner.report import clean, comment, issue, json, style, summary
 from runner.report.markdown import code
 from runner.report.text.drift import headline
@@ -200,16 +201,34 @@ def _files(environment: Mapping[str, str], revision: str) -> str:
 
 def marks(told: Comparison) -> Iterator[Annotation]:
     """What is wrong with files of the head, at their lines, and whose objects a guard would keep."""
-    for held in told.held:
-        if place := told.homes.get(held.kustomization):
-            title = f"{style.count(len(held.refs), 'deletion')} of {held.kustomization} will be held back"
-            yield Annotation(place.file, place.line, Level.WARNING, held.reason, title)
+    yield from _held(told.held, told.homes, "will be held back")
     for fault in told.faults:
-        for problem in fault.problems if fault.side != "base" else ():
-            if problem.file and problem.line:
-                title = f"{fault.kustomization} cannot be rendered"
-                message = " ".join(filter(None, (problem.message, problem.hint and f"({problem.hint})")))
-                yield Annotation(problem.file, problem.line, Level.FAILURE, message, title)
+        wrong = "would fail" if fault.side == CLUSTER else "cannot be rendered"
+        if fault.side != "base":
+            yield from _wrong(fault.problems, f"{fault.kustomization} {wrong}")
+
+
+def failures(run: Run) -> Iterator[Annotation]:
+    """What failed in a deploy, at its lines, and whose objects a guard kept; nothing of one cut short."""
+    if run.superseded:
+        return
+    yield from _held(run.held, run.homes, "held back")
+    for id_, problems in sorted(run.problems.items()):
+        yield from _wrong(problems, f"{id_} failed")
+
+
+def _held(held: Iterable[Held], homes: Mapping[str, Place], what: str) -> Iterator[Annotation]:
+    for each in held:
+        if place := homes.get(each.kustomization):
+            title = f"{style.count(len(each.refs), 'deletion')} of {each.kustomization} {what}"
+            yield Annotation(place.file, place.line, Level.WARNING, each.reason, title)
+
+
+def _wrong(problems: Iterable[Problem], title: str) -> Iterator[Annotation]:
+    for problem in problems:
+        if problem.file and problem.line:
+            message = " ".join(filter(None, (problem.message, problem.hint and f"({problem.hint})")))
+            yield Annotation(problem.file, problem.line, Level.FAILURE, message, title)
 
 
 def files(inputs: Inputs, ending: Ending) -> Ending:

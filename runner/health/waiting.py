@@ -155,7 +155,8 @@ class _Watch:
                 health = Health(ref, Status.IN_PROGRESS, "the change is not observed yet")
             elif (live := self.live.get(ref)) is not None:
                 health = Health(ref, *self.judge.judge(ref, live, now=now, waited=waited))
-                good_for = min(good_for, self.judge.good_for(ref, live, now=now, waited=waited))
+                if health.status is not Status.CURRENT:  # which no time that passes changes
+                    good_for = min(good_for, self.judge.good_for(ref, live, now=now, waited=waited))
             elif ref in self.live:
                 health = _absent(ref, gone_is_done=ref in self.jobs_with_ttl)
             else:

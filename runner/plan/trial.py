@@ -27,16 +27,24 @@ class _Tried:
     result: Applied | ClusterError
     warnings: tuple[str, ...] = ()
 
+    @property
+    def creates(self) -> bool:
+        """Whether the server said that there was no such object: that needs no asking then."""
+        return isinstance(self.result, Applied) and self.result.created
+
 
 def compare(ref: ResourceRef, manifest: Manifest, cluster: Cluster, ground: Ground) -> Assessment:
     """What applying would do to the live object. Raises ClusterError when the server refuses."""
     seen = ground.proofs.seen(ref)
     if seen is not None and (settled := _settled(ref, manifest, seen, ground)):
         return settled
-    live = cluster.get(ref)
-    if settled := _settled(ref, manifest, live, ground):
-        return settled
-    tried = _try(ref, manifest, cluster)
+    tried = None if _may_be_there(ref, manifest, ground) else _try(ref, manifest, cluster)
+    live = None
+    if tried is None or not tried.creates:
+        live = cluster.get(ref)
+        if settled := _settled(ref, manifest, live, ground):
+            return settled
+        tried = tried or _try(ref, manifest, cluster)
     result = tried.result
     if isinstance(result, ClusterError):
         if ground.reduced and result.reason == "Forbidden":
@@ -58,6 +66,11 @@ def compare(ref: ResourceRef, manifest: Manifest, cluster: Cluster, ground: Grou
         payload=tried.payload if tried.payload is not manifest else None,
     )
     return found if live is None else _existing(found, live, result.manifest, ground)
+
+
+def _may_be_there(ref: ResourceRef, manifest: Manifest, ground: Ground) -> bool:
+    """Whether the live object is asked for before the dry-run is: it decides whether that is needed."""
+    return ground.proofs.known(ref) or bool(left_alone(manifest, manifest))
 
 
 def _existing(found: Assessment, live: Manifest, merged: Manifest, ground: Ground) -> Assessment:

@@ -49,6 +49,9 @@ class Proofs(Protocol):
     def seen(self, ref: ResourceRef) -> Manifest | None:
         """The metadata of a live object, if it is at hand."""
 
+    def known(self, ref: ResourceRef) -> bool:
+        """Whether an object is on record; one that is not may well not be there."""
+
     def hold(self, manifest: Manifest, live: Manifest) -> bool:
         """Whether a live object (its metadata is enough) is on record as what an apply would make of it."""
 
@@ -58,6 +61,9 @@ class NoProofs:
 
     def seen(self, _ref: ResourceRef) -> Manifest | None:
         return None
+
+    def known(self, _ref: ResourceRef) -> bool:
+        return True
 
     def hold(self, _manifest: Manifest, _live: Manifest) -> bool:
         return False

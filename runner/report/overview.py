@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from runner.changes import Affected, Cause, Comparison, ObjectChange, Severity, Signal
+from runner.changes import CLUSTER, Affected, Cause, Comparison, Fault, ObjectChange, Severity, Signal
 from runner.model import Action, ResourceRef
 from runner.report import clean, style
 
@@ -64,7 +64,7 @@ class Row:
     images: int  # how many that change it uses
     dependents: int  # how many are re-checked because of it
     wave: int  # when it rolls out, from 1; 0: not at all
-    faulty: str  # the side that cannot be rendered, "" for none
+    faulty: str  # what is wrong with it as a whole, "" for nothing
     signals: tuple[str, ...]  # codes, sorted
 
     @property
@@ -82,7 +82,7 @@ def rows(comparison: Comparison) -> list[Row]:
         changes[change.kustomization].append(change)
     waves = {name: number for number, wave in enumerate(comparison.waves, 1) for name in wave}
     dependents = Counter(name for each in comparison.affected if each.dependent for name in set(each.via))
-    faulty = {fault.kustomization: fault.side for fault in comparison.faults}
+    faulty = {fault.kustomization: _wrong(fault) for fault in comparison.faults}
     codes: dict[str, set[str]] = {}
     for signal in comparison.signals:
         codes.setdefault(signal.kustomization, set()).add(signal.code)
@@ -100,6 +100,26 @@ def rows(comparison: Comparison) -> list[Row]:
         )
         for name, each in told.items()
     ]
+
+
+def _wrong(fault: Fault) -> str:
+    return "would fail" if fault.side == CLUSTER else "cannot be rendered"
+
+
+def unrendered(comparison: Comparison) -> list[Fault]:
+    """What one side cannot render."""
+    return [fault for fault in comparison.faults if fault.side != CLUSTER]
+
+
+def failing(comparison: Comparison) -> list[Fault]:
+    """What renders, and would fail in the cluster."""
+    return [fault for fault in comparison.faults if fault.side == CLUSTER]
+
+
+def where(fault: Fault) -> str:
+    """On which side something cannot be rendered; "" where that is not what is wrong."""
+    told = {"both": "on both sides", "base": "at the base", "head": "at the head"}
+    return told.get(fault.side, "")
 
 
 def rechecked(row: Row) -> bool:
@@ -145,6 +165,12 @@ def staying(comparison: Comparison) -> list[Signal]:
 def signs(counts: Mapping[Action, int]) -> str:
     """`+3 ~2 −1`: what is zero is left out."""
     return " ".join(f"{sign}{counts[action]:,}" for action, sign in SIGNS.items() if counts.get(action))
+
+
+def broken(comparison: Comparison) -> str:
+    """`2 cannot be rendered, 1 would fail`, "" when all is well: whatever else changes is not all."""
+    parts = ((len(unrendered(comparison)), "cannot be rendered"), (len(failing(comparison)), "would fail"))
+    return ", ".join(f"{number:,} {what}" for number, what in parts if number)
 
 
 def scope(comparison: Comparison) -> str:

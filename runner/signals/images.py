@@ -41,7 +41,21 @@ def images(changes: Sequence[ObjectChange]) -> tuple[ImageChange, ...]:
     for change in changes:
         for row in _rows(_used(change, change.before), _used(change, change.after)):
             users[row].append(change.ref)
-    return tuple(ImageChange(*row, tuple(sorted(set(refs)))) for row, refs in sorted(users.items()))
+    return tuple(
+        ImageChange(*row, tuple(sorted(set(refs)))) for row, refs in sorted(_together(users).items())
+    )
+
+
+def _together(
+    users: Mapping[tuple[str, str, str], list[ResourceRef]],
+) -> dict[tuple[str, str, str], list[ResourceRef]]:
+    """One row for each move of an image: an object that comes or goes with it, such as a Job, is no other."""
+    found = {row: list(refs) for row, refs in users.items()}
+    for name, before, after in sorted(users):
+        if before and after:
+            for half in ((name, "", after), (name, before, "")):
+                found[name, before, after] += found.pop(half, [])
+    return found
 
 
 def major(changes: Sequence[ObjectChange]) -> Iterator[Signal]:

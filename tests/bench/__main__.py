@@ -1,4 +1,4 @@
-"""`python -m tests.bench [render|diff|reconcile|wait|action]`: print paired figures; no figure fails it."""
+"""`python -m tests.bench [NAME...]`: print paired figures; no figure fails it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from runner.clients.kustomize import WorkerPool
 from runner.errors import RunnerError
-from tests.bench import action, diff, peers, reconcile, render, wait
+from tests.bench import action, apply, diff, drift, peers, reconcile, render, wait
 from tests.bench.measure import BenchError
 from tests.bench.table import say
 from tests.bench.world import isolate
@@ -33,6 +33,8 @@ BENCHMARKS = {
     "diff": Benchmark(diff.bench, (500,), (20,)),
     "reconcile": Benchmark(reconcile.bench, (100,), (20,)),
     "wait": Benchmark(wait.bench, (10,), (4,)),
+    "apply": Benchmark(apply.bench, (1000,), (20,)),
+    "drift": Benchmark(drift.bench, (1000,), (20,)),
     "action": Benchmark(action.bench, (10,), (2,)),
 }
 REPEATS = 3

@@ -50,13 +50,11 @@ def namespace(name: str) -> Manifest:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
-def fleet(repository: Repository, target: str, units: int) -> None:
-    """Kustomizations side by side, each with an application of its own."""
+def fleet(repository: Repository, target: str, units: int, home: str = FLUX_NAMESPACE) -> None:
+    """Kustomizations side by side in a namespace, each with an application of its own."""
     repository.write(f"{ENTRY}/namespace.yaml", namespace(target))
     for name in names(units):
-        _unit(
-            repository, kustomization(FLUX_NAMESPACE, name, f"apps/{name}", **WAIT), application(target, name)
-        )
+        _unit(repository, kustomization(home, name, f"apps/{name}", **WAIT), application(target, name))
     repository.commit()
 
 

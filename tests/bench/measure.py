@@ -15,7 +15,7 @@ from typing import Self
 
 PROC = Path("/proc")
 SAMPLE_SECONDS = 0.1
-LIMIT_SECONDS = 900.0
+LIMIT_SECONDS = 1800.0
 """After which a process counts as hanging."""
 DIRECTORY = "bench-of-kustodian-"
 """What the directories are called that a benchmark works in. Not `kustodian-`: every run sweeps out what is
@@ -36,6 +36,8 @@ class Usage:
     memory: int | None
     """The sum of the high-water marks of the process and its children; None where /proc does not tell."""
     stdout: bytes = field(repr=False)
+    own: int | None = None
+    """The high-water mark of the process alone."""
 
 
 def run(argv: Sequence[str | Path], *, watch_memory: bool = True, cwd: Path | None = None) -> Usage:
@@ -63,12 +65,17 @@ def run(argv: Sequence[str | Path], *, watch_memory: bool = True, cwd: Path | No
             said = err.read().decode(errors="replace").splitlines()[-_ERROR_LINES:]
             command = " ".join(str(each) for each in argv[:6])
             raise BenchError("\n".join([f"{command} ... ended with {child.returncode}", *said]))
-        return Usage(wall, used.ru_utime + used.ru_stime, memory.high, out.read())
+        return Usage(wall, used.ru_utime + used.ru_stime, memory.high, out.read(), memory.own)
 
 
 def resident(pid: int) -> int | None:
     """The memory of a process as it stands, in bytes."""
     return _status(pid, "VmRSS:")
+
+
+def high_water(pid: int) -> int | None:
+    """The most memory that a process had so far, in bytes."""
+    return _status(pid, "VmHWM:")
 
 
 def processor_time(pid: int) -> float:
@@ -107,10 +114,16 @@ class _Memory:
     def high(self) -> int | None:
         return sum(self._marks.values()) or None
 
+    @property
+    def own(self) -> int | None:
+        return self._marks.get(self._pid)
+
     def _sample(self) -> None:
         while not self._ended.wait(SAMPLE_SECONDS):
-            for pid in (self._pid, *_children(self._pid)):
-                if mark := _status(pid, "VmHWM:"):
+            # A child that is about to become another program still has our memory, which is no more of it.
+            children = [pid for pid in _children(self._pid) if _program(pid) != _program(self._pid)]
+            for pid in (self._pid, *children):
+                if mark := high_water(pid):
                     self._marks[pid] = mark
 
 
@@ -121,6 +134,12 @@ def _children(pid: int) -> list[int]:
             with contextlib.suppress(OSError):
                 found += [int(child) for child in (task / "children").read_text().split()]
     return found
+
+
+def _program(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return str((PROC / str(pid) / "exe").readlink())
+    return ""
 
 
 def _status(pid: int, name: str) -> int | None:

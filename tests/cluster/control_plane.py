@@ -17,6 +17,7 @@ import urllib3.exceptions
 from runner.clients.kustomize.toolchain import publish
 from tests.cluster import build, data_directory
 from tests.cluster.api import Api
+from tests.cluster.audit import AuditLog
 from tests.cluster.certificates import Authority, private_key
 from tests.cluster.components import ETCD_SOCKET, NODE, Components, node, stages
 from tests.cluster.kubeconfig import kubeconfig
@@ -48,6 +49,7 @@ class ControlPlane:
         self.audit_log = directory / "audit.log"
         self._started: _Started | None = None
         self._apis: dict[Path, Api] = {}
+        self._audits: dict[str | None, AuditLog] = {}
 
     @classmethod
     def start(cls, data_dir: Path | None = None, *, controllers: bool = True) -> ControlPlane:
@@ -112,12 +114,7 @@ class ControlPlane:
 
         The API server writes an event just after its answer: wait for the event, do not expect it at once.
         """
-        if not self.audit_log.exists():
-            return []
-        # The last line may be half written; a whole one ends with a line feed.
-        whole = self.audit_log.read_bytes().rpartition(b"\n")[0]
-        events: list[dict[str, Any]] = [json.loads(line) for line in whole.splitlines()]
-        return [e for e in events if user is None or e["user"].get("username") == user]
+        return list(self._audits.setdefault(user, AuditLog(self.audit_log, user)).read())
 
     def stop_apiserver(self) -> None:
         """Kill the API server, as in a crash: connections break off, new ones are refused."""

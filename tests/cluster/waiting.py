@@ -12,8 +12,10 @@ POLL_SECONDS = 0.05
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], what: str, seconds: float = 30.0) -> T:
-    """The first true answer of `condition`, asked again and again.
+def wait_until(
+    condition: Callable[[], T], what: str, seconds: float = 120.0, poll: float = POLL_SECONDS
+) -> T:
+    """The first true answer of `condition`, asked again every `poll` seconds.
 
     Raises:
         TimeoutError: there was none within `seconds`; `what` says what was waited for.
@@ -23,5 +25,5 @@ def wait_until(condition: Callable[[], T], what: str, seconds: float = 30.0) -> 
     while not (answer := condition()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: did not happen within {seconds:g} s; the last answer was {answer!r}")
-        never.wait(POLL_SECONDS)
+        never.wait(poll)
     return answer

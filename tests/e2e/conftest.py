@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from tests.e2e.harness import Bench, bench
 
 
 @pytest.fixture
-def world(control_plane: ControlPlane, tmp_path: Path) -> Bench:
+def world(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Bench]:
     """A repository and a namespace of the test's own in the shared control plane."""
-    return bench(control_plane, tmp_path)
+    made = bench(control_plane, tmp_path)
+    yield made
+    made.forget()

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from tests.cluster import wait_until
-from tests.cluster.api import MERGE
+from tests.cluster.api import MERGE, Api
 from tests.e2e.harness import Bench
 
 FLUX = "kustomize.toolkit.fluxcd.io"
@@ -16,14 +16,15 @@ SOURCES = "source.toolkit.fluxcd.io"
 DEFINITIONS = Path(__file__).parent / "crds"
 
 
-def serve(world: Bench) -> None:
+def serve(api: Api) -> None:
     """Make the API server serve what Flux's installation does."""
     for file in sorted(DEFINITIONS.glob("*.yaml")):
         (definition,) = [each for each in yaml.safe_load_all(file.read_text()) if each]
         path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        assert world.api.request("POST", path, definition).status == 201
+        assert api.request("POST", path, definition).status == 201
         group, plural = definition["spec"]["group"], definition["spec"]["names"]["plural"]
-        wait_until(lambda g=group, p=plural: world.get(f"/apis/{g}/v1/{p}"), f"{plural} are served")
+        served = f"/apis/{group}/v1/{plural}"
+        wait_until(lambda s=served: api.get(s).status == 200, f"{plural} are served")
 
 
 def path(world: Bench, name: str = "") -> str:

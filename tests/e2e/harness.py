@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from runner import state
+from tests import forked
 from tests.cluster import ControlPlane, wait_until
 from tests.cluster.api import Api
 
@@ -136,14 +137,8 @@ class Bench:
         return [sys.executable, "-m", "runner.cli", arguments[0], *flags, *arguments[1:]]
 
     def run(self, *arguments: str, kubeconfig: Path | None = None, seconds: float = 120) -> Result:
-        done = subprocess.run(
-            self.command(*arguments, kubeconfig=kubeconfig),
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-            env={**os.environ, **self.env},
-        )
+        _, _, _, *command = self.command(*arguments, kubeconfig=kubeconfig)
+        done = forked.run(*command, env={**os.environ, **self.env}, timeout=seconds)
         return Result(done.returncode, done.stdout, done.stderr)
 
     def start(self, *arguments: str, kubeconfig: Path | None = None) -> subprocess.Popen[str]:
@@ -178,6 +173,11 @@ class Bench:
         ours = [i for i in items if (i["metadata"].get("labels") or {}).get(state.LABEL) == "state"]
         found = [state.decode(each) for each in ours]
         return {record.kustomization.partition("/")[2]: record for record in found}
+
+    def forget(self) -> None:
+        """Take the records away: every run on this control plane reads those of all namespaces."""
+        path = f"/api/v1/namespaces/{self.namespace}/configmaps?labelSelector={state.SELECTOR}"
+        self.api.request("DELETE", path)
 
     def writes(self) -> list[str]:
         """Every write request of this test's user, from the audit log; dry-runs are none."""

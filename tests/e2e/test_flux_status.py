@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,19 @@ from tests.e2e.harness import Bench, bench, config_map, deployment, kustomizatio
 pytestmark = pytest.mark.cluster
 
 
+@pytest.fixture(scope="module")
+def fluxed_plane() -> Iterator[ControlPlane]:
+    """One that serves Flux's own definitions, which the plane that all tests share does not."""
+    with ControlPlane.start() as plane:
+        fluxed.serve(plane.api())
+        yield plane
+
+
 @pytest.fixture
-def flux(fresh_control_plane: Callable[..., ControlPlane], tmp_path: Path) -> Bench:
-    world = bench(fresh_control_plane(), tmp_path)
-    fluxed.serve(world)
-    return world
+def flux(fluxed_plane: ControlPlane, tmp_path: Path) -> Iterator[Bench]:
+    world = bench(fluxed_plane, tmp_path)
+    yield world
+    world.forget()
 
 
 def fleet(world: Bench) -> str:

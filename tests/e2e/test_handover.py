@@ -14,9 +14,9 @@ from tests.cluster.api import APPLY, MERGE
 from tests.e2e import fluxed
 from tests.e2e.fluxed import FLUX, condition
 from tests.e2e.harness import Bench, Result, config_map, kustomization
-from tests.e2e.test_flux_status import flux, run_by_flux
+from tests.e2e.test_flux_status import flux, fluxed_plane, run_by_flux
 
-__all__ = ["flux"]
+__all__ = ["flux", "fluxed_plane"]
 pytestmark = pytest.mark.cluster
 SCHEMAS = Path(runner.report.__file__).parent / "schemas"
 HELM = {"meta.helm.sh/release-name": "shop", "meta.helm.sh/release-namespace": "apps"}

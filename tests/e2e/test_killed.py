@@ -185,6 +185,7 @@ def test_a_first_run_that_is_killed_is_completed_by_the_next(
         wanted = lay_out(world, 0)
         struck = killed(world, number, tmp_path / f"{number}", after=after)
         complete(world, wanted, 0)
+        world.forget()
         if not struck:
             break
 

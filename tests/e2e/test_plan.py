@@ -113,12 +113,33 @@ def test_a_plan_that_holds_no_more_is_refused(fleet: Bench, tmp_path: Path, move
     assert refused.code == 6
     assert fleet.writes() == before
     expected = {
-        "commit": "the commit was",
+        "commit": f"{fleet.namespace}/web: it renders something else",
         "live": "ConfigMap/" + fleet.namespace + "/two is another one in the cluster",
         "deleted": f"ConfigMap/{fleet.namespace}/three was to be deleted",
     }
     assert expected[moved] in refused.stderr
     assert "plan again" in refused.stderr
+
+
+def test_a_later_commit_that_renders_the_same_is_deployed_by_the_plan(fleet: Bench, tmp_path: Path):
+    planned(fleet, tmp_path / "plan.json")
+    fleet.repository.write("README.md", "nothing that anybody renders")
+    fleet.repository.commit()
+    done = fleet.reconcile("--plan", str(tmp_path / "plan.json"))
+    assert done.changes("app")["ConfigMap/four"] == "created"
+
+
+def test_a_later_commit_may_not_change_a_secret_behind_the_plan(fleet: Bench, tmp_path: Path):
+    secret = {**config_map(fleet, "key", word="one"), "kind": "Secret", "stringData": {"word": "one"}}
+    del secret["data"]
+    fleet.repository.write("app/key.yaml", secret)
+    fleet.repository.commit()
+    planned(fleet, tmp_path / "plan.json")
+    fleet.repository.write("app/key.yaml", {**secret, "stringData": {"word": "two"}})
+    fleet.repository.commit()
+    refused = fleet.run("reconcile", "--plan", str(tmp_path / "plan.json"))
+    assert refused.code == 6
+    assert f"it is not known whether {fleet.namespace}/app would be the same" in refused.stderr
 
 
 def test_drift_is_told_apart_from_the_change(fleet: Bench, tmp_path: Path):

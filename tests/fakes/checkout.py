@@ -46,6 +46,7 @@ class FakeRepository:
     root: Path = Path("/nowhere")
     ancestors: Mapping[tuple[str, str], bool] = field(default_factory=dict)
     trees: Mapping[str, Mapping[str, Blob]] = field(default_factory=dict)
+    branches: Mapping[str, str] = field(default_factory=dict)  # as they are at origin
 
     def same(self, url: str) -> bool:
         return self.identity in url
@@ -84,11 +85,17 @@ class FakeRepository:
     def is_ancestor(self, older: str, newer: str) -> bool | None:
         return self.ancestors.get((older, newer))
 
+    def tip(self, branch: str) -> str:
+        return self.branches.get(branch, "")
+
     def merge_base(self, one: str, other: str) -> str | None:
         for older, newer in ((one, other), (other, one)):
             if older == newer or self.ancestors.get((older, newer)):
                 return older
         return None
+
+    def tree(self, commit: str) -> str:
+        return f"tree of {commit}"
 
     def parents(self, commit: str) -> tuple[str, ...]:
         return tuple(older for (older, newer), known in self.ancestors.items() if known and newer == commit)

@@ -140,11 +140,12 @@ class FakeCluster:
         with self._mutex:
             self._count("DRYRUN" if dry_run else "PATCH", ref)
             self._must_have_namespace(ref)
-            merged = _merged(self.objects.get(ref, {}), manifest)
+            live = self.objects.get(ref)
+            merged = _merged(live or {}, manifest)
             if not dry_run:
                 self.writes.append(f"PATCH {ref}")
                 merged = self._store(ref, merged)
-            return Applied(copy.deepcopy(merged), self.warnings.get(ref, ()))
+            return Applied(copy.deepcopy(merged), self.warnings.get(ref, ()), created=live is None)
 
     def patch(self, ref: ResourceRef, operations: Sequence[Mapping[str, object]]) -> Manifest:
         raise AssertionError(f"{ref}: this fake takes no JSON patch, but was sent {operations}")

@@ -9,8 +9,11 @@ import tempfile
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
+
+from tests.fidelity.remembered import Answers, build_key, line_key
 
 
 @dataclass(frozen=True)
@@ -22,10 +25,14 @@ class Failure:
 
 @dataclass(frozen=True)
 class Flux:
-    """The program; `scratch` is for files that must not lie in what is built."""
+    """The program; `scratch` is for files that must not lie in what is built.
+
+    With `answers` it is asked only what it was not asked before.
+    """
 
     program: Path
     scratch: Path
+    answers: Answers | None = None
 
     def build(
         self,
@@ -39,8 +46,30 @@ class Flux:
     ) -> str | Failure:
         """`flux build kustomization`, as a rule without a cluster.
 
-        Its secure, in-memory way is the controller's.
+        Its secure, in-memory way is the controller's: there, what is outside of `root` cannot be read.
         """
+        if self.answers is None or kubeconfig or not in_memory:
+            return self._build(
+                root, path, kustomization, *options, strict=strict, in_memory=in_memory, kubeconfig=kubeconfig
+            )
+        key = build_key(root, path, kustomization, [*options, f"strict={strict}"])
+        if (answer := self.answers.get(key)) is not None:
+            return answer
+        built = self._build(root, path, kustomization, *options, strict=strict)
+        if isinstance(built, str):
+            self.answers.put(key, built)
+        return built
+
+    def _build(
+        self,
+        root: Path,
+        path: str,
+        kustomization: Mapping[str, Any],
+        *options: str,
+        strict: bool = True,
+        in_memory: bool = True,
+        kubeconfig: Path | None = None,
+    ) -> str | Failure:
         with tempfile.NamedTemporaryFile("w", suffix=".yaml", dir=self.scratch) as file:
             json.dump(kustomization, file)
             file.flush()
@@ -66,16 +95,19 @@ class Flux:
 
 
 class Envsubst:
-    """`flux envsubst`, line by line. It ends at the first fault, so a second one always stands by."""
+    """`flux envsubst`, line by line. It ends at the first fault, so a second one always stands by.
+
+    What depends on nothing but a line and the variables is remembered, faults too.
+    """
 
     def __init__(self, flux: Flux, variables: Mapping[str, str], *, strict: bool) -> None:
         self._command = [str(flux.program), "envsubst", *(["--strict"] if strict else [])]
         self._environment = flux.environment(**variables)
         self._running: deque[subprocess.Popen[str]] = deque()
+        self._answers = flux.answers
+        self._key = partial(line_key, variables=variables, strict=strict)
 
     def __enter__(self) -> Self:
-        self._start()
-        self._start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,13 +115,24 @@ class Envsubst:
             self._end(self._running.popleft())
 
     def __call__(self, line: str) -> str | Failure:
+        if self._answers is None:
+            return self._ask(line)
+        key = self._key(line)
+        if (known := self._answers.get(key)) is not None:
+            return known[1:] if known[0] == "=" else Failure(known[1:])
+        answer = self._ask(line)
+        self._answers.put(key, f"!{answer.message}" if isinstance(answer, Failure) else f"={answer}")
+        return answer
+
+    def _ask(self, line: str) -> str | Failure:
+        while len(self._running) < 2:
+            self._start()
         process = self._running[0]
         process.stdin.write(line + "\n")
         process.stdin.flush()
         answer = process.stdout.readline()
         if answer:
             return answer.removesuffix("\n")
-        self._start()
         return _failure(self._end(self._running.popleft()))
 
     def _start(self) -> None:

@@ -13,6 +13,7 @@ from runner.clients.kustomize.compile import build as compile_worker
 from tests.cached_build import BuildError
 from tests.fidelity import oracle
 from tests.fidelity.cli import Flux
+from tests.fidelity.remembered import Answers
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +25,8 @@ def flux(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) 
             program = oracle.flux()
         except BuildError as error:
             pytest.skip(f"needs flux {oracle.VERSION}: {error}")
-    return Flux(program, tmp_path_factory.mktemp("flux"))
+    answers = None if pytestconfig.getoption("--ask-flux") else Answers.of(program)
+    return Flux(program, tmp_path_factory.mktemp("flux"), answers)
 
 
 @pytest.fixture(scope="session")

@@ -439,3 +439,12 @@ class TestForks:
     def test_the_mode_and_the_event_go_together(self, left: Step):
         assert left.run("workflow_run", mode="auto")[0] == 2
         assert left.run("push", mode="comment")[0] == 2
+
+
+def test_inputs_that_a_preview_has_no_use_for_are_named_in_one_warning(step: Step):
+    code, log, _, _ = step.run(plan="nowhere.json", retries="3", fail_on="deletion")
+    assert code == 0, log
+    (told,) = [line for line in log.splitlines() if line.startswith("::warning::")]
+    assert told.startswith(
+        "::warning::nothing comes of plan, retries: a preview without a cluster has no use"
+    )

@@ -16,6 +16,7 @@ import kubernetes
 import pytest
 
 from tests.cluster import Api, ControlPlane, ControlPlaneError, wait_until
+from tests.cluster.audit import AuditLog
 from tests.cluster.holder import Place
 
 pytestmark = pytest.mark.cluster
@@ -35,7 +36,7 @@ sys.stdin.read()
 @pytest.fixture
 def namespace(control_plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the test's own."""
-    name = request.node.name.replace("_", "-")[:63]
+    name = request.node.name.replace("test_", "plane-").replace("_", "-")[:63]
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     create(control_plane.api(), "/api/v1/namespaces", manifest)
     wait_until(
@@ -143,6 +144,19 @@ def test_the_audit_log_tells_who_wrote_what(control_plane: ControlPlane, namespa
     assert event["responseStatus"]["code"] == 201
     stages = {e["stage"] for e in control_plane.audit_events()}
     assert stages == {"ResponseComplete"}
+
+
+def test_the_audit_log_is_read_on_from_where_it_was_read(tmp_path: Path) -> None:
+    log, path = AuditLog(tmp_path / "audit.log", "jane"), tmp_path / "audit.log"
+    assert log.read() == []
+    lines = [
+        json.dumps({"n": n, "user": {"username": user}}) for n, user in enumerate(["jane", "joe", "jane"])
+    ]
+    path.write_text("\n".join(lines)[:-1])
+    assert [event["n"] for event in log.read()] == [0]
+    path.write_text("\n".join(lines) + "\n")
+    assert [event["n"] for event in log.read()] == [0, 2]
+    assert [event["n"] for event in log.read()] == [0, 2]
 
 
 def test_a_shared_control_plane_cannot_be_taken_from_the_others(control_plane: ControlPlane) -> None:

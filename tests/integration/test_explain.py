@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import textwrap
 from base64 import b64encode
 from pathlib import Path
@@ -15,6 +14,7 @@ import jsonschema
 import pytest
 
 from runner.clients.kustomize.compile import build as compile_worker
+from tests import forked
 
 SCHEMA = Path(__file__).parents[2] / "runner/report/schemas/build.json"
 SECRET = "correct-horse"
@@ -89,10 +89,7 @@ class Fleet:
         for git in (["add", "-A"], ["commit", "--quiet", "--allow-empty", "-m", "change"]):
             subprocess.run(["git", *git], cwd=self.path, check=True)
         given = [command, "--repo", str(self.path), "--entry", "clusters/one", *arguments]
-        done = subprocess.run(
-            [sys.executable, "-m", "runner.cli", *given],
-            capture_output=True, text=True, timeout=120, check=False, env={**os.environ, "NO_COLOR": "1"},
-        )  # fmt: skip
+        done = forked.run(*given, env={**os.environ, "NO_COLOR": "1"})
         assert done.returncode == code, done.stderr
         assert SECRET not in done.stdout + done.stderr
         return SimpleNamespace(out=done.stdout, err=done.stderr)

@@ -144,6 +144,14 @@ def test_without_origin_the_oldest_root_commit_is_the_identity(repo, monkeypatch
     assert repo.checkout.identity == f"commit:{older}"
 
 
+def test_which_repository_it_is_is_asked_once(repo):
+    checkout = repo.checkout
+    before = checkout.identity
+    repo.git("remote", "add", "origin", "https://github.com/acme/fleet")
+    assert checkout.identity == before
+    assert repo.checkout.identity == "github.com/acme/fleet"
+
+
 def test_a_shallow_clone_without_origin_is_unknown(repo):
     repo.commit("second")
     shallow = repo.clone("shallow", "--depth=1")
@@ -242,6 +250,23 @@ def test_ancestry_in_a_shallow_clone_is_yes_no_or_unknown(repo):
     assert checkout.is_ancestor(second, third) is True
     assert checkout.is_ancestor(first, third) is None  # true, but out of sight
     assert checkout.is_ancestor(third, second) is False  # out of sight or not, history has no circles
+
+
+def test_a_branch_is_where_origin_has_it_and_not_where_the_clone_does(repo):
+    first = repo.git("rev-parse", "HEAD")
+    thrown_away = repo.commit("second")
+    whole, shallow = repo.clone("whole"), repo.clone("shallow", "--depth=1")
+    repo.git("reset", "--quiet", "--hard", first)
+    kept = repo.commit("third")
+    for clone in (whole, shallow):
+        assert clone.checkout.resolve("origin/main") == thrown_away
+        assert clone.checkout.tip("main") == kept
+        assert clone.checkout.tip("nowhere") == ""
+        assert clone.checkout.tip("--all") == ""
+        assert clone.git("rev-parse", "origin/main") == thrown_away, "the clone is left as it is"
+    checkout = whole.checkout
+    assert checkout.is_ancestor(thrown_away, checkout.tip("main")) is False
+    assert repo.checkout.tip("main") == "", "there is no origin"
 
 
 # ── the files of a commit ──

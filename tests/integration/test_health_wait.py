@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -35,7 +35,7 @@ def cluster(control_plane: ControlPlane) -> Iterator[KubernetesCluster]:
 @pytest.fixture
 def namespace(cluster: KubernetesCluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the test's own."""
-    name = request.node.name.replace("_", "-")[:63]
+    name = request.node.name.replace("test_", "wait-").replace("_", "-")[:63]
     created = cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     account = ResourceRef(name, "default", "", "ServiceAccount", "v1")
     wait_until(lambda: cluster.get(account), f"the default ServiceAccount of {name}")
@@ -48,10 +48,12 @@ Run = Callable[..., Verdict]
 
 @pytest.fixture
 def run(cluster: KubernetesCluster) -> Run:
-    """Creates objects, then waits for them."""
+    """Creates objects, then waits for them and for those that are there."""
 
-    def create_and_wait(*manifests: dict[str, Any], timeout: float, **options: Any) -> Verdict:
-        refs = [ResourceRef.of(cluster.create(manifest)) for manifest in manifests]
+    def create_and_wait(
+        *manifests: dict[str, Any], timeout: float, there: Sequence[ResourceRef] = (), **options: Any
+    ) -> Verdict:
+        refs = [*(ResourceRef.of(cluster.create(manifest)) for manifest in manifests), *there]
         return wait(refs, WatchingObserver(cluster), MonotonicClock(), timeout=timeout, **options)
 
     return create_and_wait
@@ -88,8 +90,9 @@ def test_a_deployment_becomes_available(run: Run, cluster: KubernetesCluster, na
 def test_a_broken_image_times_out(run: Run, namespace: str) -> None:
     bad = workload("Deployment", namespace, "bad", "registry.example/broken:1")
     good = workload("Deployment", namespace, "good", "registry.example/good:1")
-    # As long as it takes the other one to become available, several times over.
-    verdict = run(bad, good, timeout=15)
+    first = run(good, timeout=60)
+    assert first.settled
+    verdict = run(bad, timeout=3, there=[health.ref for health in first.healths])
 
     assert verdict.error == f"timeout waiting for: [Deployment/{namespace}/bad status: 'InProgress']"
     assert not verdict.settled

@@ -184,9 +184,8 @@ def test_apply_reads_back_and_belongs_to_flux(cluster, namespace):
 
 
 def test_a_dry_run_changes_nothing(cluster, namespace):
-    assert cluster.apply(config_map(namespace, color="red"), dry_run=True).manifest["data"] == {
-        "color": "red"
-    }
+    tried = cluster.apply(config_map(namespace, color="red"), dry_run=True)
+    assert (tried.manifest["data"], tried.created) == ({"color": "red"}, True)
     assert cluster.get(ref(namespace)) is None
     assert cluster.requests["DRYRUN"] == 1
     assert cluster.requests["PATCH"] == 1, "the namespace"

@@ -34,10 +34,13 @@ def cluster(control_plane: ControlPlane) -> Iterator[KubernetesCluster]:
 
 
 @pytest.fixture
-def namespace(cluster: KubernetesCluster) -> str:
+def namespace(control_plane: ControlPlane, cluster: KubernetesCluster) -> Iterator[str]:
+    """One whose records are gone after the test: every run on this control plane reads all there are."""
     name = f"store-{uuid.uuid4().hex[:8]}"
     Store(cluster).ensure_namespace(name)
-    return name
+    yield name
+    path = f"/api/v1/namespaces/{name}/configmaps?labelSelector={state.SELECTOR}"
+    control_plane.api().request("DELETE", path)
 
 
 def record(namespace: str, objects: int = 1, **fields: object) -> Record:

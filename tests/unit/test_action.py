@@ -16,8 +16,10 @@ import pytest
 import yaml
 
 from runner import action, configuration, event
-from runner.action import Ending, Inputs
+from runner.action import Ending, Inputs, meaning
 from runner.errors import ExitCode, UsageError
+from runner.event import Mode
+from runner.forge import Annotation, Level
 from runner.model import Action, Change, Held, Outcome, ResourceRef, Run, State
 from runner.options import Options, PruneLimit
 from runner.report import summary
@@ -210,7 +212,7 @@ class TestInputs:
     def test_every_option_of_a_run_has_an_input(self):
         """But for those that a workflow has no use for."""
         left_out = {"repo", "revision", "worktree", "namespace", "read_secrets", "lease_duration", "values"}
-        left_out |= {"branch", "cache", "plan", "ref", "default_branch", "rollback"}
+        left_out |= {"branch", "cache", "plan", "ref", "ref_commit", "default_branch", "rollback"}
         others = {"cluster", "mode", "server", "ca", "bearer_token", "token", "comment", "checks", "statuses"}
         others |= {
             "annotations",
@@ -402,3 +404,46 @@ class TestLog:
             assert len(commands) == 1
             assert "%250A" in commands[0]
             assert all(len(line.splitlines()) < 2 for line in lines)
+
+
+def test_as_many_lines_are_marked_of_each_level_as_github_shows_beside_the_verdict():
+    def marks(level):
+        return [Annotation("a.yaml", line, level, f"{level} {line}") for line in range(1, 30)]
+
+    ending = Ending(1, error="it failed", annotations=(*marks(Level.WARNING), *marks(Level.FAILURE)))
+    lines = list(action.log(ending))
+    for command, level in (("error", "failure"), ("warning", "warning")):
+        told = [line for line in lines if line.startswith(f"::{command} ")]
+        assert told == [f"::{command} file=a.yaml,line={n}::{level} {n}" for n in range(1, 10)]
+    assert lines[-1] == "::error::it failed"
+
+
+def test_of_every_input_it_is_known_where_it_means_something():
+    assert meaning.MEANING.keys() == action.INPUTS.keys()
+
+
+CLUSTER = {"KUBECONFIG": "/somewhere"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "given", "named"),
+    [
+        (Mode.DEPLOY, {}, ""),
+        (Mode.DEPLOY, {"fail-on": "error", "read-secrets": "False", "comment": "never"}, ""),
+        (
+            Mode.DEPLOY,
+            {"fail-on": "drift", "read-secrets": "true", "cache-dir": "x", "policy": "correct"},
+            "fail-on, policy, read-secrets, cache-dir",
+        ),
+        (Mode.DEPLOY, {"plan": "p", "branches": "main", "retries": "3", "names": "a"}, ""),
+        (Mode.PREVIEW, CLUSTER | {"plan": "p", "retries": "3", "names": "a"}, "plan, retries"),
+        (Mode.PREVIEW, {"names": "a", "all": "true", "prune-limit": "1,1%"}, "names, all"),
+        (Mode.DRIFT, {"policy": "correct", "fail-on": "drift", "comment": "always"}, "comment"),
+        (Mode.COMMENT, {"report": "r", "checks": "cluster", "context": "c"}, "context, checks"),
+        (Mode.NOTHING, {"plan": "p"}, ""),
+    ],
+)
+def test_an_input_that_was_set_in_vain_is_named(mode, given, named):
+    given = {key if key in CLUSTER else f"INPUT_{key.upper()}": value for key, value in given.items()}
+    told = meaning.in_vain(Inputs(given), mode)
+    assert told.startswith(f"nothing comes of {named}: ") if named else told == "", told

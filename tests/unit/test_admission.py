@@ -154,6 +154,68 @@ def test_a_commit_that_comes_late_is_superseded(deployment, answer, message):
     assert "--allow-older" in caught.value.hint
 
 
+def branch_has(answer):
+    def is_in(branch):
+        assert branch == "release/1"
+        return answer
+
+    return is_in
+
+
+def builds_on(answer):
+    def is_ancestor(older, newer):
+        assert (older, newer) == (NEWER, OLDER), "asked whether this run's commit contains the deployed one"
+        return answer
+
+    return is_ancestor
+
+
+REF = "refs/heads/release/1"
+
+
+@pytest.mark.parametrize(
+    ("ref", "deployment", "is_in", "is_ancestor", "allow_older"),
+    [
+        pytest.param(REF, DEPLOYED, branch_has(YES), never, False, id="the branch has it"),
+        pytest.param(REF, DEPLOYED, never, never, True, id="going back is wanted"),
+        pytest.param("", DEPLOYED, never, never, False, id="no workflow asks"),
+        pytest.param("refs/tags/v1", DEPLOYED, never, never, False, id="it is no branch"),
+        pytest.param(REF, None, branch_has(UNKNOWN), never, False, id="nobody can tell, and it is the first"),
+        pytest.param(
+            REF,
+            DEPLOYED,
+            branch_has(UNKNOWN),
+            builds_on(YES),
+            False,
+            id="nobody can tell, but it goes forward",
+        ),
+    ],
+)
+def test_a_commit_of_a_branch_may_be_deployed_when(ref, deployment, is_in, is_ancestor, allow_older):
+    admission.still_in_branch(ref, OLDER, deployment, is_in, is_ancestor, allow_older=allow_older)
+
+
+@pytest.mark.parametrize(
+    ("deployment", "answer", "forward", "message"),
+    [
+        pytest.param(None, NO, UNKNOWN, "is no longer in release/1", id="before anything was deployed"),
+        pytest.param(DEPLOYED, NO, UNKNOWN, "is no longer in release/1", id="after another was"),
+        pytest.param(
+            DEPLOYED, UNKNOWN, NO, "may no longer be in release/1", id="nobody can tell, nor forward"
+        ),
+        pytest.param(
+            DEPLOYED, UNKNOWN, UNKNOWN, "may no longer be in release/1", id="nobody can tell anything"
+        ),
+    ],
+)
+def test_a_commit_that_was_thrown_away_is_superseded(deployment, answer, forward, message):
+    with pytest.raises(Superseded, match=f"^{OLDER[:12]} {message}") as caught:
+        admission.still_in_branch(
+            REF, OLDER, deployment, branch_has(answer), builds_on(forward), allow_older=False
+        )
+    assert "--allow-older" in caught.value.hint
+
+
 def recorded(state):
     return {"flux-system/apps": Record("flux-system/apps", state=state)}
 

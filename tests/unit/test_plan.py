@@ -219,6 +219,46 @@ def test_an_object_is_created_configured_or_unchanged_and_nothing_is_written(ass
     assert (cluster.writes, cluster.requests["DRYRUN"]) == ([], 3)
 
 
+class NothingKnown(plan.NoProofs):
+    """Of a cluster that no run has written to."""
+
+    def known(self, _ref):
+        return False
+
+
+FIRST_TIME = [
+    pytest.param(
+        {}, None, Action.CREATED, {"DRYRUN": 1}, id="a dry-run that creates says that it is not there"
+    ),
+    pytest.param({}, "b", Action.UNCHANGED, {"DRYRUN": 1, "GET": 1}, id="what is there is read"),
+    pytest.param({}, "c", Action.CONFIGURED, {"DRYRUN": 1, "GET": 1}, id="also to see what differs"),
+    pytest.param({"ssa": "IfNotPresent"}, "c", Action.SKIPPED, {"GET": 1}, id="first where that decides"),
+    pytest.param(
+        {"ssa": "IfNotPresent"}, None, Action.CREATED, {"DRYRUN": 1, "GET": 1}, id="to be made once"
+    ),
+]
+
+
+@pytest.mark.parametrize(("markers", "live", "action", "requests"), FIRST_TIME)
+def test_what_is_not_on_record_is_asked_for_only_where_it_is_there(
+    markers, live, action, requests, assess, cluster
+):
+    if live is not None:
+        cluster.put(make(data={"a": live}))
+    wanted = make(data={"a": "b"}, metadata=annotated(**markers) if markers else {})
+    (found,) = assess(wanted, ground=Ground(proofs=NothingKnown()))
+    assert (found.action, found.live is not None) == (action, live is not None)
+    assert cluster.requests == requests
+
+
+def test_a_refusal_of_what_is_not_on_record_is_told_once(assess, cluster):
+    cluster.refusals[ResourceRef.of(make())] = Refused("ConfigMap/apps/x is invalid", code=422, hint="look")
+    (found,) = assess(make(), ground=Ground(proofs=NothingKnown()))
+    assert (found.action, found.error, found.hint) == (
+        Action.UNKNOWN, "ConfigMap/apps/x is invalid", "look",
+    )  # fmt: skip
+
+
 def test_a_secret_is_not_read_unless_it_may_be(assess, cluster):
     cluster.put(make("Secret"))
     (unread,) = assess(make("Secret"), ground=Ground(read_secrets=False))

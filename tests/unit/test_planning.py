@@ -17,6 +17,7 @@ from runner.options import Options, PruneLimit
 from runner.session import Lock
 from runner.state import Deployment, Record
 from tests.fakes.checkout import COMMIT, FakeBuilder, FakeRepository
+from tests.fakes.clock import ManualClock
 from tests.fakes.cluster import FakeCluster
 
 ROOT = "flux-system/flux-system"
@@ -57,12 +58,12 @@ def plan(tmp_path):
     """Plan a run over `files`, in a cluster that has `records`."""
     with ThreadPoolExecutor(4) as pool:
 
-        def make(files, *records, ancestors=None, **options):
+        def make(files, *records, ancestors=None, branches=None, **options):
             cluster = FakeCluster().put(*(state.encode(each) for each in records))
             clients = Clients(
-                FakeRepository(files, ancestors=ancestors or {}),
+                FakeRepository(files, ancestors=ancestors or {}, branches=branches or {}),
                 FakeBuilder(files),
-                clock=None,
+                clock=ManualClock(),
                 pool=pool,
                 listener=lambda _: None,
                 directory=tmp_path / str(len(list(tmp_path.iterdir()))),
@@ -112,6 +113,18 @@ def test_a_run_that_comes_late_is_superseded(plan):
         plan(FILES, deployed, ancestors={(COMMIT, NEWER): True})
     assert plan(FILES, deployed, ancestors={(COMMIT, NEWER): False}).gone == {}
     assert plan(FILES, deployed, allow_older=True).gone == {}
+
+
+def test_a_branch_that_moved_away_while_the_lock_was_waited_for_supersedes_too(plan):
+    branches = {"main": COMMIT}
+    known = {(COMMIT, COMMIT): True, (COMMIT, NEWER): False}
+    workflow = {"ref": "refs/heads/main", "ref_commit": COMMIT, "default_branch": "main"}
+    session = plan(FILES, ancestors=known, branches=branches, **workflow)
+    branches["main"] = NEWER
+    session.before_first_write(session.store)  # nobody asks again within a moment
+    session.world.clock.pause(60)
+    with pytest.raises(Superseded, match="is no longer in main"):
+        session.before_first_write(session.store)
 
 
 def test_an_object_that_two_want_is_refused_for_both_and_holds_every_prune(plan):

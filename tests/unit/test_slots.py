@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import resource
 import threading
 
 from runner import graph
@@ -32,6 +33,46 @@ def test_the_heaviest_goes_first_then_the_one_that_came_first():
     for thread in threads:
         thread.join(PATIENCE)
     assert (slots.free, slots.waiting) == (1, 0)
+
+
+def test_who_gives_a_slot_back_does_not_overtake_who_waits_for_it():
+    slots = Slots(1)
+    slots.acquire(9)
+    went: queue.Queue[str] = queue.Queue()
+
+    def go() -> None:
+        slots.acquire(1)
+        went.put("waited")
+        slots.release()
+
+    thread = threading.Thread(target=go)
+    thread.start()
+    wait_until(lambda: slots.waiting == 1, "it waits")
+    slots.release()
+    slots.acquire(9)
+    went.put("came again")
+    assert [went.get(timeout=PATIENCE) for _ in range(2)] == ["waited", "came again"]
+    thread.join(PATIENCE)
+
+
+def test_of_many_that_wait_nobody_is_woken_in_vain():
+    many, slots = 400, Slots(1)
+    slots.acquire(1)
+
+    def go() -> None:
+        slots.acquire(1)
+        slots.release()
+
+    threads = [threading.Thread(target=go) for _ in range(many)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: slots.waiting == many, "all wait")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
+    slots.release()
+    for thread in threads:
+        thread.join(PATIENCE)
+    woken = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before
+    assert woken < 20 * many, "waking all each time takes many times many, halved"
 
 
 def test_a_weight_is_the_length_of_the_longest_chain_that_waits():

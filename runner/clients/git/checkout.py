@@ -35,6 +35,8 @@ class GitCheckout:
     scratch: Scratch = field(repr=False, compare=False)
     _kinds: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     """What is behind a whole hash, once it is known: that never changes. A name may move at any time."""
+    _identity: list[str] = field(default_factory=list, repr=False, compare=False)
+    """Which repository this is, once it was asked: a run is about one, and a long history is long to read."""
 
     @classmethod
     def open(cls, path: Path, scratch: Path | None = None) -> GitCheckout:
@@ -60,14 +62,9 @@ class GitCheckout:
     @property
     def identity(self) -> str:
         """Origin's URL without what differs between clones; else the oldest commit; else `unknown`."""
-        if origin := self._origin:
-            return repository_id(origin, self.root)
-        if self._shallow:  # its first commit is not the repository's
-            return "unknown"
-        head = self.resolve("HEAD")
-        roots = self._git.output("rev-list", "--max-parents=0", "--timestamp", head).decode().splitlines()
-        _, oldest = min((int(time), commit) for time, commit in map(str.split, roots))
-        return f"commit:{oldest}"
+        if not self._identity:
+            self._identity.append(self._identify())
+        return self._identity[0]
 
     @property
     def branch(self) -> str:
@@ -159,6 +156,10 @@ class GitCheckout:
         found = history.merge_base(self._git, self.resolve(one), self.resolve(other))
         return found or (None if self._shallow else "")
 
+    def tree(self, commit: str) -> str:
+        """The hash of all files of a commit."""
+        return self._git.output("rev-parse", "--verify", f"{self.resolve(commit)}^{{tree}}").decode().strip()
+
     def parents(self, commit: str) -> tuple[str, ...]:
         """The parents of a commit, those that this clone lacks included."""
         return history.parents(self._git, self.resolve(commit))
@@ -212,10 +213,29 @@ class GitCheckout:
         self._kinds[found] = "commit"
         return found
 
+    def tip(self, branch: str) -> str:
+        """The commit that origin has a branch at now, which is fetched; "" when that cannot be told."""
+        if not self._origin or not _BRANCH.fullmatch(branch):
+            return ""
+        name = f"refs/tips/{branch}"
+        if self.scratch.fetch(f"refs/heads/{branch}", name, alone=self._shallow).status:
+            return ""
+        return self.scratch.bare().output("rev-parse", "--verify", f"{name}^{{commit}}").decode().strip()
+
     @property
     def _git(self) -> GitCommand:
         """For what a clone has, however little of the contents that is."""
         return self.scratch.view().offline()
+
+    def _identify(self) -> str:
+        if origin := self._origin:
+            return repository_id(origin, self.root)
+        if self._shallow:  # its first commit is not the repository's
+            return "unknown"
+        head = self.resolve("HEAD")
+        roots = self._git.output("rev-list", "--max-parents=0", "--timestamp", head).decode().splitlines()
+        _, oldest = min((int(time), commit) for time, commit in map(str.split, roots))
+        return f"commit:{oldest}"
 
     @property
     def _origin(self) -> str:

@@ -173,7 +173,8 @@ class KubernetesCluster:
                 or "the server does not know its path"
             )
             raise Refused(f"{ref} not found: {text}", code=reply.code, reason="NotFound")
-        return Applied(self._object(reply, what, private), reply.warnings)
+        made = self._object(reply, what, private)
+        return Applied(made, reply.warnings, created=reply.code == HTTPStatus.CREATED)
 
     def patch(self, ref: ResourceRef, operations: Sequence[Mapping[str, object]]) -> Manifest:
         what = f"{ref} patch failed"

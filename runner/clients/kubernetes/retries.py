@@ -87,9 +87,6 @@ class Attempts:
 
     def make(self, send: Callable[[], Reply], policy: Policy, patience: float = PATIENCE) -> Reply:
         """The last answer, a refusal included. Raises the last failure when there was none."""
-        from tenacity import RetryCallState, Retrying, wait_random_exponential
-
-        backoff = wait_random_exponential(multiplier=0.25, max=8.0, min=0.1)
         started = time.monotonic()
 
         def attempt() -> Reply:
@@ -100,6 +97,34 @@ class Attempts:
             if not reply.ok and reply.retry_after is not None:
                 self.gate.hold(reply.retry_after)
             return reply
+
+        try:
+            reply, lost = attempt(), None
+        except Lost as error:
+            reply, lost = None, error
+        if reply is not None and not worth_retrying(policy, reply, None):
+            return reply  # as nearly all are: what retries costs a tenth of a request
+        return self._again(attempt, (reply, lost), started, policy, patience)
+
+    def _again(
+        self,
+        attempt: Callable[[], Reply],
+        first: tuple[Reply | None, Lost | None],
+        started: float,
+        policy: Policy,
+        patience: float,
+    ) -> Reply:
+        """Go on after a first attempt, that came to this."""
+        from tenacity import RetryCallState, Retrying, wait_random_exponential
+
+        backoff = wait_random_exponential(multiplier=0.25, max=8.0, min=0.1)
+        made = iter([first])
+
+        def following() -> Reply:
+            reply, lost = next(made, (None, None))
+            if lost is not None:
+                raise lost
+            return reply or attempt()
 
         def again(state: RetryCallState) -> bool:
             return not self.cancelled.is_set() and worth_retrying(policy, *_outcome(state.outcome))
@@ -120,7 +145,7 @@ class Attempts:
             return answer
 
         retrying = Retrying(retry=again, wait=pause, stop=over, sleep=self._sleep, retry_error_callback=last)
-        return retrying(attempt)
+        return retrying(following)
 
     def _patience(self, error: Lost | None) -> float:
         if error is None or self.answered.is_set():

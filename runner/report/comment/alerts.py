@@ -26,9 +26,16 @@ def blocks(comparison: Comparison, budget: Budget) -> list[str]:
         (
             "CAUTION",
             "Cannot be rendered: what these would change is not known",
-            map(_fault, comparison.faults),
+            map(_fault, overview.unrendered(comparison)),
             0.25,
             "render failure",
+        ),
+        (
+            "CAUTION",
+            "Would fail in the cluster",
+            map(_fault, overview.failing(comparison)),
+            0.15,
+            "failure",
         ),
         (
             "CAUTION",
@@ -66,8 +73,7 @@ def _item(*words: str) -> str:
 
 
 def _fault(fault: Fault) -> str:
-    side = "on both sides" if fault.side == "both" else f"at the {code(fault.side)}"
-    lines = [f"> - {code(fault.kustomization)} {side}"]
+    lines = [f"> - {code(fault.kustomization)} {overview.where(fault)}".rstrip()]
     lines += [_problem(problem) for problem in fault.problems[:_MOST]]
     left = len(fault.problems) - _MOST
     return "\n".join([*lines, *([f">   - … and {left:,} more problems"] if left > 0 else [])])

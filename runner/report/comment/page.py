@@ -74,11 +74,12 @@ def _head(comparison: Comparison) -> Iterator[str]:
 
 def _facts(comparison: Comparison) -> Iterator[str]:
     counts = Counter(change.action for change in comparison.changes)
-    told = " · ".join(
+    parts = [
         f"{overview.SIGNS.get(action, '')}{counts[action]:,} {action}"
         for action in overview.ACTIONS
         if counts[action]
-    )
+    ]
+    told = " · ".join(part for part in (*parts, overview.broken(comparison)) if part)
     if comparison.differs or comparison.faults:
         yield f"**{told or 'No object changes'}** {overview.scope(comparison)}"
     else:

@@ -100,7 +100,7 @@ def _row(row: overview.Row) -> str:
 
 def _notes(row: overview.Row) -> Iterator[str]:
     if row.faulty:
-        yield "**cannot be rendered**"
+        yield f"**{row.faulty}**"
     elif overview.rechecked(row):
         yield f"re-checked: depends on {code(row.affected.via[0])}" if row.affected.via else "re-checked"
     else:

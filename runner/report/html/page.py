@@ -68,9 +68,18 @@ def page(comparison: Comparison) -> str:
         mark=overview.mark(comparison),
         counts=[(action, overview.SIGNS.get(action, ""), counts[action]) for action in overview.ACTIONS],
         scope=overview.scope(comparison),
+        broken=overview.broken(comparison),
         groups=list(_groups(comparison)),
         faults=[
-            (fault, [part for p in fault.problems for part in problems([p])]) for fault in comparison.faults
+            (
+                title,
+                [(f, overview.where(f), [part for p in f.problems for part in problems([p])]) for f in found],
+            )
+            for title, found in (
+                ("Cannot be rendered: what these would change is not known", overview.unrendered(comparison)),
+                ("Would fail in the cluster", overview.failing(comparison)),
+            )
+            if found
         ],
         leaving=overview.leaving(comparison),
         staying=overview.staying(comparison),
@@ -111,7 +120,7 @@ def _notes(row: overview.Row) -> Iterator[str]:
     if overview.rechecked(row):
         yield f"re-checked: depends on {style.names(row.affected.via[:1], 1)}"
     if row.faulty:
-        yield "cannot be rendered"
+        yield row.faulty
     yield from (clean.line(signal) for signal in row.signals)
 
 

@@ -67,7 +67,8 @@ def _head(value: Comparison) -> Iterator[Line]:
     yield "bold", f"{overview.mark(value)} {clean.line(value.entry) or '.'}: {base} → {head}{where}"
     counts = Counter(change.action for change in value.changes)
     if value.differs or value.faults:
-        told = style.tally(counts, overview.ACTIONS) or "no object changes"
+        parts = (style.tally(counts, overview.ACTIONS), overview.broken(value))
+        told = ", ".join(part for part in parts if part) or "no object changes"
         yield "", f"  {told} {overview.scope(value)}"
     else:
         yield "", f"  Nothing changes in {style.count(value.kustomizations, 'Kustomization')}."
@@ -76,16 +77,17 @@ def _head(value: Comparison) -> Iterator[Line]:
 
 
 def _faults(value: Comparison) -> Iterator[Line]:
-    if value.faults:
-        yield "bold red", "Cannot be rendered: what these would change is not known"
-    for fault in value.faults:
-        yield "red", f"  ✗ {clean.line(fault.kustomization)} ({_side(fault.side)})"
-        for problem in problems(fault.problems):
-            yield from (("", f"      {line}") for line in problem.splitlines())
-
-
-def _side(side: str) -> str:
-    return "on both sides" if side == "both" else f"at the {clean.line(side)}"
+    for title, faults in (
+        ("Cannot be rendered: what these would change is not known", overview.unrendered(value)),
+        ("Would fail in the cluster", overview.failing(value)),
+    ):
+        if faults:
+            yield "bold red", title
+        for fault in faults:
+            where = f" ({overview.where(fault)})" if overview.where(fault) else ""
+            yield "red", f"  ✗ {clean.line(fault.kustomization)}{where}"
+            for problem in problems(fault.problems):
+                yield from (("", f"      {line}") for line in problem.splitlines())
 
 
 def _leaving(value: Comparison) -> Iterator[Line]:

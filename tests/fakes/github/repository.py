@@ -83,6 +83,7 @@ class Repository:
         self.viewer = viewer
         self.app = "github-actions"
         self.commits = {}  # a commit and its parents
+        self.branches = {}  # and the commits that they are at
         self.pulls = {}
         self.comments = []
         self.issues = []
@@ -113,6 +114,9 @@ class Repository:
     def commit(self, sha, *parents):
         self.commits[sha] = parents
         return sha
+
+    def push(self, branch, sha, *parents):
+        self.branches[branch] = self.commit(sha, *parents)
 
     def pull(self, number, head, **values):
         self.pulls[number] = Pull(number, self.commit(head), **values)
@@ -159,6 +163,7 @@ class Repository:
 
     def _compare(self, path, query, _):
         base, _, head = path["basehead"].partition("...")
+        base, head = (self.branches.get(side, side) for side in (base, head))
         if not {base, head} <= self.commits.keys():
             raise Refusal(404, "Not Found")
         old, new = self._ancestors(base), self._ancestors(head)

@@ -29,7 +29,7 @@ _UNUSED = {"ocirepositories": "OCIRepository", "buckets": "Bucket"}
 
 def serve(world: Bench) -> None:
     """Flux's definitions, the namespace, and the kinds that the controller watches and no test has."""
-    fluxed.serve(world)
+    fluxed.serve(world.api)
     for plural, kind in _UNUSED.items():
         path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
         assert world.api.request("POST", path, _definition(plural, kind)).status == 201
@@ -55,8 +55,11 @@ def _definition(plural: str, kind: str) -> dict[str, Any]:
 
 
 @contextmanager
-def running(program: Path, world: Bench, directory: Path) -> Iterator[None]:
-    """Let the controller work on a cluster until the end of the context; then it is gone."""
+def running(program: Path, world: Bench, directory: Path, *flags: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Let the controller work on a cluster until the end of the context; then it is gone.
+
+    The last of two equal flags counts.
+    """
     kubeconfig = directory / "controller.kubeconfig"
     shutil.copy(world.plane.user_kubeconfig(USER, ["system:masters"]), kubeconfig)
     scratch = directory / "scratch"
@@ -71,10 +74,14 @@ def running(program: Path, world: Bench, directory: Path) -> Iterator[None]:
     log = directory / "controller.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [program, *_FLAGS], env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            [program, *_FLAGS, *flags],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
         )
     try:
-        yield
+        yield process
         assert process.poll() is None, f"the controller ended with {process.returncode}:\n{log.read_text()}"
     finally:
         process.terminate()
@@ -87,7 +94,7 @@ def settled(world: Bench, revision: str, *, failing: Mapping[str, str] | None = 
     def left() -> list[str]:
         items = world.get(fluxed.path(world))["items"]
         waited = [i for i in items if not i["spec"].get("suspend")]
-        return [i["metadata"]["name"] for i in waited if not _is_done(i, revision, failing or {})]
+        return [i["metadata"]["name"] for i in waited if not is_done(i, revision, failing or {})]
 
     try:
         wait_until(lambda: not left(), "every Kustomization is settled", seconds=SECONDS)
@@ -96,7 +103,8 @@ def settled(world: Bench, revision: str, *, failing: Mapping[str, str] | None = 
         raise AssertionError(f"the controller is not through: {said}") from error
 
 
-def _is_done(live: Mapping[str, Any], revision: str, failing: Mapping[str, str]) -> bool:
+def is_done(live: Mapping[str, Any], revision: str, failing: Mapping[str, str]) -> bool:
+    """Whether a Kustomization is ready at a revision, or failed for the reason given for it."""
     status = live.get("status") or {}
     ready = fluxed.condition(status, "Ready") or {}
     if reason := failing.get(live["metadata"]["name"]):
