@@ -13,6 +13,7 @@ from runner.options import Dependents
 from runner.plan import Assessment, Ground
 from runner.rendered import is_sealed
 from runner.session import Session
+from runner.session.telling import report
 from runner.unit import owned_by_another
 from runner.waiting import in_order, node
 
@@ -28,7 +29,7 @@ class Foreseen:
 
 def run(session: Session) -> Run:
     """What a deploy would do, as the report of one."""
-    return session.report(foresee(session).outcomes, dry_run=True)
+    return report(session, foresee(session).outcomes, dry_run=True)
 
 
 def foresee(session: Session, *, reduced: bool = False) -> Foreseen:
