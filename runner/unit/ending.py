@@ -10,7 +10,7 @@ from runner.errors import RunnerError
 from runner.fleet import Variables
 from runner.inventory import Entry, Inventory
 from runner.mirror import Ending
-from runner.model import Outcome, State, account_ref
+from runner.model import Artifact, Outcome, State, account_ref
 from runner.ports import Phase
 from runner.session import digests
 from runner.state import HISTORY, Record, Snapshot
@@ -55,10 +55,12 @@ def _publish(work: Work, message: str, owned: Inventory, digest: str) -> bool:
     """Tell Flux's status, where there is one; whether its inventory is ours."""
     if work.unit.id not in work.session.exchange:
         return False
+    artifact = _artifact(work)
     ending = Ending(
         work.reason,
         message,
-        revision=_revision(work),
+        revision=artifact.revision if artifact else "",
+        origin=artifact.origin if artifact else "",
         digest=f"sha256:{hashlib.sha256(digest.encode()).hexdigest()}",  # may be public
         owned=owned,
         timeout=work.unit.kustomization.timeout,
@@ -70,13 +72,13 @@ def _publish(work: Work, message: str, owned: Inventory, digest: str) -> bool:
     return not why
 
 
-def _revision(work: Work) -> str:
-    """Of the artifact that this Kustomization is built from; "" when there is none."""
+def _artifact(work: Work) -> Artifact | None:
+    """What this Kustomization is built from; None when there is nothing."""
     variables = work.unit.rendering.variables if work.unit.rendering else Variables()
     try:
-        return work.renderer.artifact(work.unit.kustomization, variables.sources).revision
+        return work.renderer.artifact(work.unit.kustomization, variables.sources)
     except RunnerError:
-        return ""
+        return None
 
 
 def _moving(work: Work, before: Record) -> list[Entry]:
