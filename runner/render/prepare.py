@@ -147,10 +147,12 @@ def _is_certificate(text: str) -> bool:
 
 
 def _with_container_protocols(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """Of containers alone: Flux leaves those that come first as they are, and who owns what shows it."""
     changed = dict(pod)
-    for field in ("containers", "initContainers"):
-        if isinstance(pod.get(field), list):
-            changed[field] = [_with_protocols(c) if isinstance(c, Mapping) else c for c in pod[field]]
+    if isinstance(pod.get("containers"), list):
+        changed["containers"] = [
+            _with_protocols(c) if isinstance(c, Mapping) else c for c in pod["containers"]
+        ]
     return changed
 
 

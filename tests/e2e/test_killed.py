@@ -237,7 +237,7 @@ def test_a_run_that_makes_objects_anew_is_completed_by_the_next(
         now = live(world)
         untracked = owned(now).keys() - tracked(world).keys()
         assert not untracked, f"in no inventory: {untracked}"
-        if struck and request.config.getoption("--every-write") and turn % 2:
+        if struck and turn % 2:
             let_go(world, {name for name in now if name in {"cold", "frozen"}})
             frozen(world, turn)
         finished = world.reconcile(*LEASE)

@@ -134,7 +134,7 @@ POD = (
 )
 WITH_PROTOCOLS = {
     "containers": [{"ports": [{"containerPort": 80, "protocol": "TCP"}]}, {"name": "b"}, "odd"],
-    "initContainers": [{"ports": [{"x": 1, "protocol": "TCP"}]}],
+    "initContainers": [{"ports": [{"x": 1}]}],  # as in Flux
 }
 
 

@@ -49,25 +49,12 @@ def stale(table: Iterable[Documented], found: Mapping[str, Iterable[Difference]]
     ]
 
 
-OWNED = r"metadata\.managedFields\.kustomize-controller/Apply\.fieldsV1\."
-
-
-def _only_ours(theirs: Any, ours: Any) -> bool:
-    return (theirs, ours) == (ABSENT, {})
-
-
 OBJECTS = (
     Documented(
         "Kustomization/.*",
         r"metadata\.finalizers|metadata\.managedFields\.gotk-kustomize-controller/Update",
         "nobody but the controller would take its finalizer off again",
         lambda theirs, ours: ours == ABSENT,
-    ),
-    Documented(
-        "Pod/.*",
-        OWNED + r".*\.f:initContainers\.k:.*\.f:ports\.k:.*\.f:protocol",
-        "it is part of a port's key; the controller leaves it out of init containers",
-        _only_ours,
     ),
 )
 
