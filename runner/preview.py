@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from runner import acting, plan, proven, redact, removal
-from runner.errors import RunnerError
+from runner.errors import RunnerError, TimeUp
 from runner.fleet import Unit
 from runner.model import Action, Change, Manifest, Outcome, ResourceRef, Run, State, gives_rights
 from runner.options import Dependents
@@ -35,12 +35,16 @@ def run(session: Session) -> Run:
 def foresee(session: Session, *, reduced: bool = False) -> Foreseen:
     """Assess every Kustomization; what this same run would create first is taken as created.
 
-    With `reduced`, credentials that may only read are enough: see `Ground.reduced`.
+    With `reduced`, credentials that may only read are enough: see `Ground.reduced`. Raises TimeUp.
     """
     accounts = acting.told(session, reduced=reduced)
     grounds = _Grounds(session, reduced=reduced)
     assessed: dict[str, tuple[Assessment, ...]] = {}
-    outcomes = [_outcome(session, session.units[id_], grounds, assessed) for id_ in in_order(session.units)]
+    outcomes = []
+    for id_ in in_order(session.units):
+        if session.overdue():
+            raise TimeUp(f"the time was up before {id_} was looked at", hint="allow more with --timeout.")
+        outcomes.append(_outcome(session, session.units[id_], grounds, assessed))
     outcomes += [_gone(session, id_) for id_ in removal.gone_in_order(session.gone)]
     return Foreseen(_blocked(session, outcomes), assessed, accounts)
 
