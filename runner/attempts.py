@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner import happenings
+from runner import happenings, unit
 from runner.desired import Desired
 from runner.model import Change, Outcome, State
 from runner.ports import Phase, Progress
 from runner.schedule import Turn
 from runner.session import Session
-from runner.unit import Reconciliation
+from runner.unit import Work
 
 
 def reconcile(session: Session, source: Desired, turn: Turn) -> Outcome:
@@ -18,13 +18,13 @@ def reconcile(session: Session, source: Desired, turn: Turn) -> Outcome:
 
     Raises LockError or Moved when the whole run has to end or to begin anew.
     """
-    work = Reconciliation(session, source.renderer_now(), turn, session.units[turn.id])
-    outcome = work.run()
+    work = Work(session, source.renderer_now(), turn, session.units[turn.id])
+    outcome = unit.reconcile(work)
     while outcome.state is State.FAILED and not work.hopeless and outcome.attempts <= session.options.retries:
         if not _pause(session, turn):
             break
-        work = Reconciliation(session, source.renderer_now(), turn, session.units[turn.id])
-        outcome = _together(outcome, work.run())
+        work = Work(session, source.renderer_now(), turn, session.units[turn.id])
+        outcome = _together(outcome, unit.reconcile(work))
     happenings.tell(session, outcome, work.reason)
     return outcome
 

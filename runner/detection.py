@@ -107,7 +107,7 @@ def _ground(session: Session, id_: str) -> Ground:
 def _of_one(session: Session, unit: Unit, ground: Ground) -> Iterator[Difference | Unknown]:
     record = session.records[unit.id]
     proofs = proven.of(session, unit, record.inventory)
-    as_deployed = record.state is State.READY and extent.renders_as_recorded(session, unit)
+    as_deployed = record.state in {State.READY, State.BLOCKED} and extent.renders_as_recorded(session, unit)
     scoped = plan.scoped(unit.objects, session.reached(unit.id))
     desired = {ResourceRef.of(m): m for m in scoped if ResourceRef.of(m) in record.inventory}
     known = [m for m in desired.values() if as_deployed or proofs.deployed(m)]

@@ -68,6 +68,7 @@ def run(session: Session, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
     for id_ in sorted(_waited(session, taken) & late.keys()):
         late[id_] = _prune_late(session, late[id_])
     _settle_moves(session)
+    _record_blocked(session, late.values())
     _tell_blocked(session, late.values())
     ended = (*late.values(), *taken)
     whole = not session.options.names and not session.options.namespace
@@ -89,6 +90,28 @@ def _waited(session: Session, taken: Iterable[Outcome]) -> set[str]:
             if any((acting and gives_rights(e.ref)) or e.ref in ways for e in removal.stale(session, record))
         }
     return waited
+
+
+def _record_blocked(session: Session, outcomes: Iterable[Outcome]) -> None:
+    """What a Kustomization says of itself counts once its parent has applied it, done or not.
+
+    So its `prune` and `deletionPolicy` decide when it goes. One whose parent was not applied is what it was;
+    one that failed before is still that, as what it holds may not be what it wanted.
+    """
+    for outcome in outcomes:
+        unit, known = session.units.get(outcome.kustomization), session.records.get(outcome.kustomization)
+        if unit is None or outcome.state is not State.BLOCKED or unit.parent in outcome.waited_for:
+            continue
+        if known is None and not session.wrote:
+            continue
+        message = f"blocked by {', '.join(outcome.blocked_by)}"
+        if known is not None and session.was_elsewhere(known):
+            made = known  # what it has where it was is not forgotten yet
+        else:
+            made = replace(session.fresh(unit), manifest=unit.shown or unit.kustomization.manifest)
+        if known is None or made.state in {State.READY, State.BLOCKED}:
+            made = replace(made, state=State.BLOCKED, message=message)
+        session.write(made)
 
 
 def _tell_blocked(session: Session, outcomes: Iterable[Outcome]) -> None:

@@ -252,6 +252,7 @@ class Artifact:
     part: Callable[[Collection[str]], Path] | None = field(default=None, repr=False)
     """Writes only some files, into a new directory; None where that is no quicker."""
     foreign: bool = False  # the paths in it are not those of this repository
+    origin: str = ""  # the revision that it was made from, where it names one
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from runner.model import Run
 from runner.options import Options
 from runner.schedule import Schedule
 from runner.session import Moved, Session
+from runner.session.telling import report
 from runner.waiting import nodes
 
 
@@ -66,9 +67,9 @@ def _deploy(session: Session, source: Desired) -> Run:
     )
     session.announce(schedule.nodes)
     try:
-        return session.report(finish.run(session, schedule.run()))
+        return report(session, finish.run(session, schedule.run()))
     except TimeUp:
-        return replace(session.report(finish.unfinished(schedule)), timed_out=True)
+        return replace(report(session, finish.unfinished(schedule)), timed_out=True)
     except Interrupted as exc:
         session.abandon(exc)
-        return replace(session.report(finish.unfinished(schedule)), interrupted=exc.signal)
+        return replace(report(session, finish.unfinished(schedule)), interrupted=exc.signal)

@@ -206,6 +206,9 @@ class Artifacts(Protocol):
     def digest(self, access: OciAccess, tag: str) -> str:
         """The digest that a tag names; the same for as long as this run lasts."""
 
+    def origin(self, access: OciAccess, digest: str) -> str:
+        """The revision that an artifact says it was made from; "" when it says nothing."""
+
     def pull(self, access: OciAccess, digest: str, layer: Layer, target: Path) -> None:
         """Write the files of an artifact below `target`, an empty directory; everything is verified."""
 

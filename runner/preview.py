@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from runner import acting, plan, proven, redact, removal
-from runner.errors import RunnerError
+from runner.errors import RunnerError, TimeUp
 from runner.fleet import Unit
 from runner.model import Action, Change, Manifest, Outcome, ResourceRef, Run, State, gives_rights
 from runner.options import Dependents
 from runner.plan import Assessment, Ground
 from runner.rendered import is_sealed
 from runner.session import Session
+from runner.session.telling import report
 from runner.unit import owned_by_another
 from runner.waiting import in_order, node
 
@@ -28,18 +29,22 @@ class Foreseen:
 
 def run(session: Session) -> Run:
     """What a deploy would do, as the report of one."""
-    return session.report(foresee(session).outcomes, dry_run=True)
+    return report(session, foresee(session).outcomes, dry_run=True)
 
 
 def foresee(session: Session, *, reduced: bool = False) -> Foreseen:
     """Assess every Kustomization; what this same run would create first is taken as created.
 
-    With `reduced`, credentials that may only read are enough: see `Ground.reduced`.
+    With `reduced`, credentials that may only read are enough: see `Ground.reduced`. Raises TimeUp.
     """
     accounts = acting.told(session, reduced=reduced)
     grounds = _Grounds(session, reduced=reduced)
     assessed: dict[str, tuple[Assessment, ...]] = {}
-    outcomes = [_outcome(session, session.units[id_], grounds, assessed) for id_ in in_order(session.units)]
+    outcomes = []
+    for id_ in in_order(session.units):
+        if session.overdue():
+            raise TimeUp(f"the time was up before {id_} was looked at", hint="allow more with --timeout.")
+        outcomes.append(_outcome(session, session.units[id_], grounds, assessed))
     outcomes += [_gone(session, id_) for id_ in removal.gone_in_order(session.gone)]
     return Foreseen(_blocked(session, outcomes), assessed, accounts)
 

@@ -25,6 +25,9 @@ class UnfetchedArtifacts:
     def digest(self, access: OciAccess, tag: str) -> str:  # noqa: ARG002 -- see ports.Artifacts
         _refuse(access)
 
+    def origin(self, access: OciAccess, digest: str) -> str:  # noqa: ARG002
+        _refuse(access)
+
     def pull(self, access: OciAccess, digest: str, layer: Layer, target: Path) -> None:  # noqa: ARG002
         _refuse(access)
 

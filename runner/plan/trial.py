@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from runner import cleaning, colliding, ignoring, recreation, undeclared
+from runner import cleaning, colliding, ignoring, recreation, typed, undeclared
 from runner.errors import ClusterError
 from runner.model import Action, Manifest, ResourceRef
 from runner.plan.alone import BOOTSTRAP, is_bootstrap, left_alone
@@ -25,6 +25,7 @@ class _Tried:
 
     payload: Manifest
     result: Applied | ClusterError
+    less: Manifest | None = None  # the same, where fields that the server does not know are left out
     warnings: tuple[str, ...] = ()
 
     @property
@@ -38,13 +39,13 @@ def compare(ref: ResourceRef, manifest: Manifest, cluster: Cluster, ground: Grou
     seen = ground.proofs.seen(ref)
     if seen is not None and (settled := _settled(ref, manifest, seen, ground)):
         return settled
-    tried = None if _may_be_there(ref, manifest, ground) else _try(ref, manifest, cluster)
+    tried = None if _may_be_there(ref, manifest, ground) else _try(ref, typed.sent(manifest), cluster)
     live = None
     if tried is None or not tried.creates:
         live = cluster.get(ref)
         if settled := _settled(ref, manifest, live, ground):
             return settled
-        tried = tried or _try(ref, manifest, cluster)
+        tried = tried or _try(ref, typed.sent(manifest), cluster)
     result = tried.result
     if isinstance(result, ClusterError):
         if ground.reduced and result.reason == "Forbidden":
@@ -63,7 +64,7 @@ def compare(ref: ResourceRef, manifest: Manifest, cluster: Cluster, ground: Grou
         live=live,
         merged=result.manifest,
         warnings=(*tried.warnings, *(f"{ref}: {text}" for text in result.warnings)),
-        payload=tried.payload if tried.payload is not manifest else None,
+        payload=tried.less,
     )
     return found if live is None else _existing(found, live, result.manifest, ground)
 
@@ -107,7 +108,7 @@ def _try(ref: ResourceRef, manifest: Manifest, cluster: Cluster) -> _Tried:
         dropped.update(dict.fromkeys(unknown))
         result = _dry_run(payload, cluster)
     told = f"{ref}: dropped, as in Flux, since its kind has no such field: {', '.join(sorted(dropped))}"
-    return _Tried(payload, result, (told,) if dropped else ())
+    return _Tried(payload, result, payload if dropped else None, (told,) if dropped else ())
 
 
 def _dry_run(manifest: Manifest, cluster: Cluster) -> Applied | ClusterError:
@@ -151,7 +152,7 @@ def _anew(
         recreation.reason(refusal),
         live=live,
         warnings=tried.warnings,
-        payload=tried.payload if tried.payload is not manifest else None,
+        payload=tried.less,
         recreates=True,
     )
 
@@ -166,7 +167,7 @@ def _handed_over(ref: ResourceRef, manifest: Manifest, live: Manifest, tried: _T
         live=live,
         merged=overlaid(colliding.foreseen(tried.payload, live), tried.payload),
         warnings=tried.warnings,
-        payload=tried.payload if tried.payload is not manifest else None,
+        payload=tried.less,
         cleans=True,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from runner import typed
 from runner.model import Action, Change, IgnoreRule, Manifest, ResourceRef
 
 
@@ -23,7 +24,7 @@ class Assessment:
     merged: Manifest | None = field(default=None, repr=False)  # what it becomes, by the dry-run
     warnings: tuple[str, ...] = ()
     proven: bool = False  # unchanged without a dry-run; of `live` and `merged` there is the metadata
-    payload: Manifest | None = field(default=None, repr=False)  # what is sent, where that is not `manifest`
+    payload: Manifest | None = field(default=None, repr=False)  # what is sent, where that says otherwise
     cleans: bool = False  # what other managers left is cleaned up first
     recreates: bool = False  # the live object is deleted first
     hides: bool = False  # `merged` has the live value where a difference is ignored
@@ -31,7 +32,7 @@ class Assessment:
     @property
     def sent(self) -> Manifest:
         """What is applied."""
-        return self.manifest if self.payload is None else self.payload
+        return typed.sent(self.manifest) if self.payload is None else self.payload
 
     @property
     def exact(self) -> bool:

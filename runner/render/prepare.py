@@ -18,7 +18,7 @@ from runner.model import FLUX, Kustomization, Manifest
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _BUNDLE = ("spec", "conversion", "webhook", "clientConfig")
 _WORKLOADS = frozenset(
-    {("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("apps", "ReplicaSet")}
+    [("apps", kind) for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")] + [("batch", "Job")]
 )
 
 
@@ -91,15 +91,8 @@ def _normalise(prepared: dict[str, Any]) -> None:
         _rebuild(prepared, ("spec",), _with_protocols)
     elif (group, kind) == ("", "Pod"):
         _rebuild(prepared, ("spec",), _with_container_protocols)
-        _rebuild(prepared, ("spec",), _with_resources)
     elif (group, kind) in _WORKLOADS:
         _rebuild(prepared, ("spec", "template", "spec"), _with_container_protocols)
-    elif (group, kind) == ("batch", "Job"):
-        _rebuild(prepared, ("spec", "template", "spec"), _with_container_protocols)
-        _rebuild(prepared, ("spec", "template", "spec"), _with_resources)
-        _rebuild(
-            prepared, ("spec", "template"), lambda made: {**made, "metadata": made.get("metadata") or {}}
-        )
     elif (group, kind) == ("batch", "CronJob"):
         _rebuild(prepared, ("spec", "jobTemplate", "spec", "template", "spec"), _with_container_protocols)
 
@@ -154,26 +147,12 @@ def _is_certificate(text: str) -> bool:
 
 
 def _with_container_protocols(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """Of containers alone: Flux leaves those that come first as they are, and who owns what shows it."""
     changed = dict(pod)
-    for field in ("containers", "initContainers"):
-        if isinstance(pod.get(field), list):
-            changed[field] = [_with_protocols(c) if isinstance(c, Mapping) else c for c in pod[field]]
-    return changed
-
-
-def _with_resources(pod: Mapping[str, Any]) -> dict[str, Any]:
-    """With `resources` in every container, be it empty: so Flux owns the field in what it made.
-
-    Who then leaves it out takes away what the server has filled in, which a Pod does not permit; with the
-    `metadata` of a Job's template it is the same.
-    """
-    changed = dict(pod)
-    for field in ("containers", "initContainers"):
-        if isinstance(pod.get(field), list):
-            changed[field] = [
-                {**c, "resources": c.get("resources") or {}} if isinstance(c, Mapping) else c
-                for c in pod[field]
-            ]
+    if isinstance(pod.get("containers"), list):
+        changed["containers"] = [
+            _with_protocols(c) if isinstance(c, Mapping) else c for c in pod["containers"]
+        ]
     return changed
 
 

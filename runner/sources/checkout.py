@@ -151,7 +151,7 @@ class Checkout:
             include.copy(files, target)
         if found.packed:
             self._drop_excluded(target, found.ignore)
-        return Artifact(target, found.revision, warnings, foreign=True)
+        return Artifact(target, found.revision, warnings, foreign=True, origin=found.origin())
 
     def _included(
         self, source: SourceRef, spec: Manifest, objects: Objects, users: tuple[str, ...]

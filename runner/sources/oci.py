@@ -59,8 +59,11 @@ class OciRepositories:
             self.fetch().pull(wanted.access, wanted.digest, wanted.layer, target)
             return ()
 
+        def origin() -> str:
+            return self.fetch().origin(wanted.access, wanted.digest)
+
         # A copied layer is stored as it is, ignore files or not.
-        return Found(wanted, wanted.revision, wanted.ignore, not wanted.layer.copied, pull)
+        return Found(wanted, wanted.revision, wanted.ignore, not wanted.layer.copied, pull, origin)
 
     def wanted(self, source: SourceRef, manifest: Manifest, objects: Objects, recorded: str) -> Wanted:
         """What an OCIRepository stands for now; while it is suspended, what it stood for (`recorded`).

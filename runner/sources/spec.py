@@ -27,6 +27,7 @@ class Found:
     ignore: str
     packed: bool  # whether ignore rules count
     pull: Callable[[Path], tuple[str, ...]]  # writes the files; returns what to warn about
+    origin: Callable[[], str] = lambda: ""  # the revision that the artifact was made from; "" for none
 
 
 class Fetcher(Protocol):

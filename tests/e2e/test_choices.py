@@ -148,3 +148,13 @@ def test_a_dependent_that_is_only_checked_fails_when_it_is_not_healthy(world: Be
     result = world.reconcile("--dependents", "verify", code=1)
 
     assert result.of("after")["error"].startswith("health check failed: timeout waiting for: ")
+
+
+def test_a_dry_run_ends_in_time_too(world: Bench):
+    fleet(world, app={})
+    before = world.writes()
+    told = world.run("reconcile", "--dry-run", "--timeout", "1ms")
+    assert told.code == 1, told.stdout
+    assert "the time was up before" in told.stderr
+    assert world.writes() == before
+    assert world.run("reconcile", "--dry-run", "--timeout", "5m").code == 0

@@ -11,6 +11,7 @@ from tests.cluster import wait_until
 from tests.cluster.api import MERGE
 from tests.e2e.harness import Bench, config_map, deployment, kustomization
 from tests.e2e.test_drift import blamed, drift, edit, live, objects, where
+from tests.e2e.webhook import webhook
 
 pytestmark = pytest.mark.cluster
 
@@ -98,6 +99,80 @@ def test_what_a_policy_fills_in_since_is_no_drift(world: Bench):
     finally:
         world.api.request("DELETE", f"{group}/mutatingadmissionpolicybindings/{name}")
         world.api.request("DELETE", f"{group}/mutatingadmissionpolicies/{name}")
+
+
+SIDECAR = {"name": "proxy", "image": "registry.example/proxy:1"}
+
+
+def inject(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """As a service mesh does: a container, and defaults where nothing is said."""
+    containers = manifest["spec"]["template"]["spec"]["containers"]
+    patch: list[dict[str, Any]] = []
+    if not any(each["name"] == "proxy" for each in containers):
+        patch.append({"op": "add", "path": "/spec/template/spec/containers/-", "value": SIDECAR})
+    if "priorityClassName" not in manifest["spec"]["template"]["spec"]:
+        path = "/spec/template/spec/priorityClassName"
+        patch.append({"op": "add", "path": path, "value": "system-node-critical"})
+    return patch
+
+
+def test_what_a_webhook_puts_in_is_no_drift_and_not_fought_over(world: Bench, tmp_path: Any):
+    deployed(world, deployment(world, "server", replicas=0), deployment(world, "later", replicas=0))
+    with webhook(world.api, tmp_path, world.namespace, inject, ("apps", "deployments")):
+
+        def at_work() -> bool:
+            target = f"{where(world, 'deployments', 'server')}?dryRun=All"
+            answer = world.api.request("PUT", target, deployment(world, "server", replicas=0))
+            return "registry.example/proxy" in str(answer.body)
+
+        wait_until(at_work, "the webhook is at work")
+        clean(world)
+        edit(world, "deployments", "server", {"metadata": {"labels": {"theirs": "x"}}}, "somebody")
+        injected = live(world, "deployments", "server")["spec"]["template"]["spec"]
+        assert [each["name"] for each in injected["containers"]] == ["app", "proxy"]
+        clean(world)
+
+        edit(world, "deployments", "server", {"spec": {"replicas": 2}}, "somebody")
+        (told,) = objects(drift(world)).values()
+        assert blamed(told) == {"spec.replicas": "somebody"}, "what is put in is nobody's doing"
+        drift(world, "--policy", "correct")
+
+        spec = live(world, "deployments", "server")["spec"]
+        assert spec["replicas"] == 0
+        assert [each["name"] for each in spec["template"]["spec"]["containers"]] == ["app", "proxy"]
+        assert spec["template"]["spec"]["priorityClassName"] == "system-node-critical"
+        clean(world)
+        before = [w for w in world.writes() if "deployments" in w]
+        drift(world, "--policy", "correct")
+        assert [w for w in world.writes() if "deployments" in w] == before
+
+
+def test_what_is_suspended_in_git_is_not_looked_at(world: Bench):
+    """Whoever suspends it wants to change things by hand; the others are looked at all the same."""
+    write = world.repository.write
+    write("clusters/test/all.yaml", kustomization(world, "app", "app"), kustomization(world, "web", "web"))
+    for name in ("app", "web"):
+        write(f"{name}/cm.yaml", config_map(world, name))
+    world.repository.commit()
+    world.reconcile()
+    suspended = kustomization(world, "app", "app", suspend=True)
+    write("clusters/test/all.yaml", suspended, kustomization(world, "web", "web"))
+    world.repository.commit()
+    world.reconcile()
+    for name in ("app", "web"):
+        edit(world, "configmaps", name, {"data": {"key": "by hand"}})
+
+    found = drift(world, "--policy", "correct")
+
+    assert objects(found).keys() == {"ConfigMap/web"}
+    assert live(world, "configmaps", "app")["data"] == {"key": "by hand"}
+    assert live(world, "configmaps", "web")["data"] == {"key": "value"}
+    write("clusters/test/all.yaml", kustomization(world, "app", "app"), kustomization(world, "web", "web"))
+    world.repository.commit()
+    world.reconcile("--dry-run")
+    assert live(world, "configmaps", "app")["data"] == {"key": "by hand"}
+    world.reconcile()
+    assert live(world, "configmaps", "app")["data"] == {"key": "value"}, "resumed, it is as in Git again"
 
 
 def test_a_definition_that_somebody_upgraded_goes_back(world: Bench):

@@ -210,3 +210,54 @@ def test_what_a_killed_run_made_anew_is_still_ours_to_delete(world: Bench, tmp_p
     world.repository.commit()
     world.reconcile(*LEASE)
     assert world.get(one) is None
+
+
+def frozen(world: Bench, turn: int) -> None:
+    """Objects that cannot be changed, made anew in every turn, beside one that comes or goes."""
+    tree = world.repository
+    tree.write("clusters/test/all.yaml", kustomization(world, "app", "app", force=True))
+    cold = [{**config_map(world, name, turn=str(turn)), "immutable": True} for name in ("cold", "frozen")]
+    passing = [config_map(world, f"passing-{turn % 2}")]
+    tree.write("app/all.yaml", *cold, config_map(world, "plain", turn=str(turn)), *passing)
+    tree.commit()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_run_that_makes_objects_anew_is_completed_by_the_next(
+    world: Bench, tmp_path: Path, request: pytest.FixtureRequest, *, after: bool
+):
+    """Killed around the deletion, the creation and their records: nobody's object is ever in between."""
+    frozen(world, 0)
+    world.reconcile(*LEASE)
+    planted = plant(world)
+    for turn in itertools.count(1):
+        frozen(world, turn)
+        number = 1 + (turn - 1) * (1 if request.config.getoption("--every-write") else 3)
+        before = live(world)
+        struck = killed(world, number, tmp_path / f"{turn}", after=after)
+        now = live(world)
+        untracked = owned(now).keys() - tracked(world).keys()
+        assert not untracked, f"in no inventory: {untracked}"
+        if struck and turn % 2:
+            let_go(world, {name for name in now if name in {"cold", "frozen"}})
+            frozen(world, turn)
+        finished = world.reconcile(*LEASE)
+        assert set(finished.states.values()) == {"ready"}
+        objects = live(world)
+        assert objects.keys() == {"cold", "frozen", "plain", f"passing-{turn % 2}", *planted}
+        for name in ("cold", "frozen"):
+            assert objects[name]["data"] == {"turn": str(turn)}
+            assert objects[name]["metadata"]["uid"] != before[name]["metadata"]["uid"]
+        assert objects["plain"]["metadata"]["uid"] == before["plain"]["metadata"]["uid"]
+        assert {n: objects[n]["metadata"]["uid"] for n in planted} == planted
+        assert owned(objects).keys() == tracked(world).keys()
+        if not struck:
+            return
+
+
+def let_go(world: Bench, there: set[str]) -> None:
+    """What was made anew, or was about to be, leaves Git: the next run deletes it, as its own."""
+    world.repository.write("app/all.yaml", config_map(world, "plain", turn="0"))
+    world.repository.commit()
+    world.reconcile(*LEASE, "--prune-limit", "10,100%")
+    assert not there & live(world).keys(), "it was taken for somebody else's"

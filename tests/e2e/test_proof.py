@@ -20,6 +20,7 @@ from tests.cluster import ControlPlane, wait_until
 from tests.e2e.deployer import Deployer, Disagreement, define, fresh
 from tests.e2e.edits import Edits, put, reverse
 from tests.e2e.subjects import Path, Subject, definition
+from tests.e2e.webhook import webhook
 
 pytestmark = pytest.mark.cluster
 
@@ -240,6 +241,42 @@ def test_a_policy_that_appears_and_goes_voids_proofs(deployer: Deployer, plane: 
         deployer.check(subject, ["while there is a policy"])
     assert not deployer.check(subject, ["without it"])
     wait_until(lambda: tried() is Action.CONFIGURED, "the policy works no more")
+    deployer.deploy(subject)
+    assert deployer.check(subject, ["as before"])
+
+
+def test_a_webhook_that_appears_and_goes_voids_proofs(deployer: Deployer, plane: ControlPlane, tmp_path: Any):
+    """Of whatever kind: what a webhook looks at beside the object is not known."""
+    things = fresh(deployer)
+    (subject,) = [each for each in things if each.manifest["kind"] == "ConfigMap"]
+    (web,) = [each for each in things if each.manifest["kind"] == "Deployment"]
+    for each in (subject, web):
+        deployer.deploy(each)
+        assert deployer.check(each, ["before"])
+
+    def changes(_: dict[str, Any]) -> list[dict[str, Any]]:
+        return [
+            {"op": "replace", "path": "/data/a", "value": "theirs"},
+            {"op": "add", "path": "/data/added", "value": "x"},
+        ]
+
+    def tried() -> Action:
+        return deployer.assess(subject, NoProofs()).action
+
+    place = subject.ref.namespace
+    with webhook(plane.api(), tmp_path, place, changes, ("", "configmaps")) as asked:
+        for each in (subject, web):
+            assert not deployer.check(each, ["the server may not have noticed yet, but it is listed"])
+        wait_until(lambda: tried() is Action.CONFIGURED, "the webhook works")
+        assert set(asked) == {subject.ref.name}
+        deployer.deploy(subject)
+        assert tried() is Action.UNCHANGED, "what it makes of our fields is not fought over"
+        deployer.check(subject, ["while there is a webhook"])
+        deployer.deploy(web)
+        assert deployer.check(web, ["proven anew"])
+    for each in (subject, web):
+        assert not deployer.check(each, ["without it"])
+    wait_until(lambda: tried() is Action.CONFIGURED, "the webhook works no more")
     deployer.deploy(subject)
     assert deployer.check(subject, ["as before"])
 

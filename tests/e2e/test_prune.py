@@ -445,3 +445,34 @@ def test_many_are_judged_by_one_list(world: Bench):
     assert world.config_maps() == {"app", "app-more", "cm-0", "cm-1"}
     read = [e["requestURI"] for e in world.events()[before:] if e["verb"] == "get"]
     assert not [uri for uri in read if "/configmaps/cm-" in uri]
+
+
+def test_what_a_blocked_one_says_of_itself_counts_when_it_goes(world: Bench):
+    """Its parent has applied it: in Flux, too, the finalizer goes by what it says then."""
+    base = kustomization(world, "base", "base")
+    after = {"dependsOn": [{"name": "base"}]}
+    world.repository.write("clusters/test/all.yaml", base, kustomization(world, "app", "app", **after))
+    world.repository.write("base/own.yaml", config_map(world, "base"))
+    world.repository.write("app/own.yaml", config_map(world, "app"))
+    deploy(world)
+
+    orphaning = kustomization(world, "app", "app", deletionPolicy="Orphan", **after)
+    world.repository.write("clusters/test/all.yaml", base, orphaning)
+    broken = {**config_map(world, "base"), "data": {"key": {"no": "text"}}}
+    world.repository.write("base/own.yaml", broken)
+    assert deploy(world, code=1).states["app"] == "blocked"
+    known = world.records()["app"]
+    assert known.manifest["spec"]["deletionPolicy"] == "Orphan"
+    assert (known.state, known.message) == ("blocked", f"blocked by {world.namespace}/base")
+    assert {ref.name for ref in known.inventory} == {"app"}
+    told = world.run("get", "-n", world.namespace, "-o", "json")
+    assert "blocked by" in told.stdout
+    before = world.writes()
+    deploy(world, code=1)
+    assert [w for w in world.writes()[len(before) :] if "kustodian-app" in w] == [], "nothing new to say"
+
+    world.repository.write("clusters/test/all.yaml", base)
+    world.repository.write("base/own.yaml", config_map(world, "base"))
+    deploy(world)
+    assert world.get(path(world, "app")) is not None, "left behind, as it said"
+    assert "app" not in world.records()

@@ -7,10 +7,14 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import Bench, Repository, config_map, kustomization
+from tests.cluster import ControlPlane
+from tests.e2e import fluxed
+from tests.e2e.harness import Bench, Repository, bench, config_map, kustomization
 from tests.gits import git_server, ssh_server, sshd
 from tests.gits.over_ssh import key
 from tests.registry import Gate, registry
@@ -383,3 +387,24 @@ def test_ssh_a_range_signatures_and_an_include_together(fleet: Bench, other, tmp
         assert set(revisions) == {git_name(fleet), git_name(fleet).replace("/web", "/library")}
         for secret in (PASSWORD, ssh.identity.splitlines()[2]):
             assert secret not in told.stdout + told.stderr + dry.stdout + dry.stderr
+
+
+def test_flux_is_told_of_the_revision_that_an_artifact_was_made_from(
+    fresh_control_plane: Callable[..., ControlPlane], tmp_path: Path, real
+):
+    """As `flux push artifact --revision` notes it; an artifact that says nothing has none."""
+    world = bench(fresh_control_plane(), tmp_path)
+    fluxed.serve(world)
+    files = {"web.yaml": json.dumps(config_map(world, "web", colour="blue"))}
+    noted = {"org.opencontainers.image.revision": "main@sha1:0123456789abcdef"}
+    first = real.push(f"{world.namespace}/web", "latest", files, annotations=noted)
+    write(world, real.host)
+    world.reconcile()
+    told = fluxed.status(world, "web")
+    assert told["lastAppliedRevision"] == f"latest@{first}"
+    assert told["lastAppliedOriginRevision"] == "main@sha1:0123456789abcdef"
+    assert told["history"][0]["metadata"]["originRevision"] == "main@sha1:0123456789abcdef"
+
+    push(world, real, colour="red")
+    world.reconcile()
+    assert "lastAppliedOriginRevision" not in fluxed.status(world, "web")

@@ -14,6 +14,7 @@ from runner import inventory, state
 from tests.cluster import wait_until
 from tests.cluster.api import MERGE
 from tests.e2e.harness import Bench, Result, config_map, deployment, kustomization
+from tests.e2e.webhook import webhook
 from tests.integration.faults import Fault, FaultyProxy, Seen
 
 pytestmark = pytest.mark.cluster
@@ -175,3 +176,36 @@ def test_where_policies_may_not_be_seen_every_object_is_tried(app: Bench, tmp_pa
         run = app.reconcile(kubeconfig=proxy.kubeconfig(tmp_path))
     assert set(run.changes("app").values()) == {"unchanged"}
     assert (sent(run)["DRYRUN"], written(run)) == (MANY + 2, 0)
+
+
+def test_what_a_webhook_puts_in_is_taken_as_it_is(app: Bench, tmp_path: Path):
+    """Applied once with it, and from then on nobody fights over it."""
+
+    def changes(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+        if not manifest["metadata"]["name"].startswith("cm-"):
+            return []
+        return [
+            {"op": "add", "path": "/data/injected", "value": "in"},
+            {"op": "replace", "path": "/data/key", "value": "theirs"},
+        ]
+
+    def at_work() -> bool:
+        target = f"{path(app, 'cm-0')}?dryRun=All"
+        return "injected" in str(app.api.request("PUT", target, config_map(app, "cm-0")).body.get("data"))
+
+    with webhook(app.api, tmp_path, app.namespace, changes, ("", "configmaps")):
+        wait_until(at_work, "the webhook is at work")
+        first = app.reconcile()
+        assert sent(first)["DRYRUN"] == MANY + 2, "no proof holds, of no kind"
+        assert {k for k, v in first.changes("app").items() if v == "configured"} == {
+            f"ConfigMap/cm-{n}" for n in range(MANY)
+        }
+        again = app.reconcile()
+        assert set(again.changes("app").values()) == {"unchanged"}
+        assert app.get(path(app, "cm-0"))["data"] == {"key": "theirs", "injected": "in"}
+
+        image = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "by.hand/x:1"}]
+        web = f"/apis/apps/v1/namespaces/{app.namespace}/deployments/web?fieldManager=kubectl-edit"
+        assert app.api.request("PATCH", web, image, "application/json-patch+json").status == 200
+        put_right = app.reconcile()
+        assert [k for k, v in put_right.changes("app").items() if v == "configured"] == ["Deployment/web"]

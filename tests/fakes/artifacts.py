@@ -13,6 +13,7 @@ class FakeArtifacts:
 
     tags_of: dict[str, str] = field(default_factory=dict)
     content: dict[str, dict[str, str]] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
     asked: list[tuple] = field(default_factory=list)
     broken: bool = False
 
@@ -23,6 +24,9 @@ class FakeArtifacts:
     def digest(self, access, tag):
         self._ask("digest", access, tag)
         return self.tags_of[tag]
+
+    def origin(self, access, digest):
+        return self.origins.get(digest, "")
 
     def pull(self, access, digest, layer, target):
         self._ask("pull", access, digest, layer)

@@ -24,6 +24,7 @@ _SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1"
 T = TypeVar("T")
 
 _PLATFORM = {"os": "linux", "architecture": "amd64"}  # the one that Flux takes out of an index
+_ORIGIN = "org.opencontainers.image.revision"
 
 
 @dataclass(slots=True)
@@ -61,6 +62,15 @@ class OciArtifacts:
             self._unpack(access, chosen, layer, target)
 
         _told(access, pulled)
+
+    def origin(self, access: OciAccess, digest: str) -> str:
+        """What the annotation of the manifest says, which `flux push artifact` sets."""
+
+        def read() -> str:
+            noted = self._image(access, self._manifest(access, digest)).document.get("annotations")
+            return str(noted.get(_ORIGIN) or "") if isinstance(noted, Mapping) else ""
+
+        return _told(access, read)
 
     def cancel(self) -> None:
         """End every wait."""

@@ -34,6 +34,21 @@ def found() -> Path | None:
     return _cached() if _cached().exists() else None
 
 
+def shapes() -> str:
+    """What the structs of the controller's client are, as runner/typed/shapes.json has it."""
+    compiler = go(MINIMUM_GO)
+    done = subprocess.run(
+        [compiler, "run", "./shapes"],
+        cwd=PINS,
+        env=go_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
 def _cached() -> Path:
     pins = [(PINS / file).read_bytes() for file in ("go.mod", "go.sum")]
     rest = [LINKER_FLAGS, go_environment()["GOFLAGS"], MINIMUM_GO, platform.system(), platform.machine()]

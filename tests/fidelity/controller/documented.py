@@ -49,55 +49,12 @@ def stale(table: Iterable[Documented], found: Mapping[str, Iterable[Difference]]
     ]
 
 
-OWNED = r"metadata\.managedFields\.kustomize-controller/Apply\.fieldsV1\."
-TYPED = "the controller sends its typed structs, which have an empty value where Git has nothing"
-VERBATIM = "what Git says is sent, be it empty; the controller's typed structs drop it"
-
-
-def _only_theirs(theirs: Any, ours: Any) -> bool:
-    return (theirs, ours) == ({}, ABSENT)
-
-
-def _only_ours(theirs: Any, ours: Any) -> bool:
-    return (theirs, ours) == (ABSENT, {})
-
-
 OBJECTS = (
     Documented(
         "Kustomization/.*",
         r"metadata\.finalizers|metadata\.managedFields\.gotk-kustomize-controller/Update",
         "nobody but the controller would take its finalizer off again",
         lambda theirs, ours: ours == ABSENT,
-    ),
-    Documented("Namespace/.*", OWNED + "f:spec", TYPED, _only_theirs),
-    Documented("Service/.*", OWNED + r"f:spec\.f:ports\.k:.*\.f:targetPort", TYPED, _only_theirs),
-    Documented("Deployment/.*", OWNED + r"f:spec\.f:strategy", TYPED, _only_theirs),
-    Documented("StatefulSet/.*", OWNED + r"f:spec\.f:updateStrategy", TYPED, _only_theirs),
-    Documented("CronJob/.*", OWNED + r"f:spec\.f:jobTemplate\.(.*\.)?f:metadata", TYPED, _only_theirs),
-    Documented(
-        "(Deployment|StatefulSet|DaemonSet|CronJob)/.*",
-        OWNED + r".*\.f:containers\.k:[^.]*\.f:resources",
-        TYPED,
-        _only_theirs,
-    ),
-    Documented("ConfigMap/.*", OWNED + "f:(data|binaryData)", VERBATIM, _only_ours),
-    Documented("RoleBinding/.*", OWNED + "f:subjects", VERBATIM, _only_ours),
-    Documented(
-        "MutatingWebhookConfiguration/.*", OWNED + r".*\.f:clientConfig\.f:caBundle", VERBATIM, _only_ours
-    ),
-    Documented(
-        "(Deployment|DaemonSet|Pod)/.*",
-        OWNED
-        + r".*\.f:(env\.k:[^.]*\.f:value|metadata\.f:(creationTimestamp|annotations)|args"
-        + r"|livenessProbe\.f:initialDelaySeconds|ports\.k:.*\.f:hostIP|volumeMounts\.k:.*\.f:readOnly)",
-        VERBATIM,
-        _only_ours,
-    ),
-    Documented(
-        "Pod/.*",
-        OWNED + r".*\.f:initContainers\.k:.*\.f:ports\.k:.*\.f:protocol",
-        "it is part of a port's key; the controller leaves it out of init containers",
-        _only_ours,
     ),
 )
 

@@ -3,111 +3,51 @@
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from runner import apply, culprits, discover, graph, lock, mirror, state
+from runner import discover, graph, state
 from runner.access import Access
 from runner.clusters import Clusters
-from runner.errors import ClusterError, Interrupted, LockLost, RunnerError, UsageError
+from runner.errors import Interrupted, LockLost, UsageError
 from runner.evidence import Evidence
-from runner.exchange import Exchange
-from runner.fleet import Fleet, Produced, Remote, Unit
+from runner.fleet import Produced, Remote, Unit
 from runner.graph import Node
-from runner.inventory import Inventory
-from runner.lock import LockOptions
-from runner.mirror import Ending
 from runner.model import (
     Held,
     KubeConfig,
     Manifest,
-    Outcome,
     ResourceRef,
-    Run,
-    SourceRevision,
     account_ref,
     gives_rights,
     kube_config,
     target,
 )
-from runner.options import Dependents, Options
+from runner.options import Dependents
 from runner.plan import Ground
 from runner.ports import Cluster, Phase, Progress
-from runner.rendered import Problem
-from runner.state import Deployment, Record
-from runner.store import Store
-from runner.waiting import nodes
-from runner.world import World
+from runner.session.ledger import Ledger
+from runner.session.root import Lock, Moved
+from runner.state import Record
+
+__all__ = ["RIGHTS", "Lock", "Moved", "Session", "digests"]
 
 RIGHTS = 10.0  # seconds until every API server has noticed a new role or binding
 
 
-class Moved(RunnerError):
-    """Another run wrote between our reading and our lock: what was planned counts no more."""
-
-
-@dataclass(slots=True)
-class Lock:
-    """The root's lock, taken before the first write and not earlier; it outlives a re-plan."""
-
-    world: World
-    options: Options
-    root: str
-    commit: str
-    is_newer: Callable[[str], bool]
-    held: lock.Held | None = None
-    _stack: ExitStack = field(default_factory=ExitStack)
-
-    def take(self) -> lock.Held:
-        if self.held is None:
-            patience = min(self.options.lock_timeout, self.options.timeout)
-            wanted = LockOptions(self.options.lease_duration, patience, self.commit)
-            self.held = self._stack.enter_context(
-                lock.hold(
-                    self.root,
-                    self.world.cluster,
-                    self.world.observer,
-                    self.world.clock,
-                    wanted,
-                    is_newer=self.is_newer,
-                    listener=lambda text: self.world.listener(Progress("", Phase.WAITING, text)),
-                )
-            )
-        return self.held
-
-    def release(self) -> None:
-        self._stack.close()
-        self.held = None
-
-
-@dataclass(slots=True)
-class Session:
+@dataclass(slots=True, kw_only=True)
+class Session(Ledger):
     """One attempt at a run. Everything here may be used by many threads at once."""
 
-    world: World
-    options: Options
-    fleet: Fleet
-    repository: str
-    revision: str
-    commit: str
-    tree: str  # the files that it is about; "" when they are not committed
-    entry: str
-    lock: Lock
-    store: Store
     ground: Ground
     evidence: Evidence
-    exchange: Exchange
-    fetched: Mapping[str, str] = field(default_factory=dict)  # revisions of other sources; "": it failed
     held_prunes: Mapping[str, tuple[Held, ...]] = field(default_factory=dict)
-    before_first_write: Callable[[Store], None] = lambda _: None  # raises when the run is superseded
     wishes: dict[str, dict[ResourceRef, str]] = field(default_factory=dict)  # by cluster, who wants an object
     tracked: Mapping[str, Collection[ResourceRef]] = field(default_factory=dict)  # what of it is there
     accounts: Mapping[str, str] | None = None  # users that count in place of those that specs name
     unused: set[str] = field(default_factory=set)  # users that these credentials may not act as; in previews
     uids: set[str] = field(default_factory=set)  # of every object that is wanted
-    key: bytes = b""
     units: dict[str, Unit] = field(default_factory=dict)  # the fleet, and what was found since
     produced: dict[ResourceRef, Produced] = field(default_factory=dict)
     outside: frozenset[str] = frozenset()  # Kustomizations of this cluster that are not of this entry
@@ -118,11 +58,9 @@ class Session:
         default_factory=dict
     )  # those that are not reconciled in full
     gone: Mapping[str, Record] = field(default_factory=dict)  # recorded ones that nothing renders any more
-    warnings: list[str] = field(default_factory=list)
     expected: Mapping[tuple[str, ResourceRef], str] | None = (
         None  # by the plan: Kustomization, object → effect
     )
-    made_namespaces: set[str] = field(default_factory=set)  # by this run, for its records
     started_at: float | None = None  # when the run began, which a re-plan does not change
     deadline: float = math.inf  # on the monotonic clock: when the whole run has to end
     mute: bool = False  # Events could not be written: no more is tried
@@ -130,29 +68,10 @@ class Session:
     _rights_at: float = -math.inf  # on the monotonic clock: when this run last wrote rights
     _abandoned: bool = False
     _ticket: int = 0
-    _writer: Store | None = None
-    _namespaces: set[str] = field(default_factory=set)
     _clusters: Clusters = field(init=False)
-    _mutex: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
         self._clusters = Clusters(self.world, self.evidence, self._expected, self._gone_in)
-
-    @property
-    def records(self) -> Mapping[str, Record]:
-        return (self._writer or self.store).records
-
-    @property
-    def was_deployed(self) -> bool:
-        """Whether this very commit was deployed as a whole before this run."""
-        root = self.store.records.get(self.fleet.root)
-        known = root.deployment if root is not None else None
-        return known is not None and known.done and known.commit == self.commit
-
-    @property
-    def stored(self) -> Mapping[str, Record]:
-        """The records as the cluster has them, without what was taken over from Flux since."""
-        return (self._writer or self.store).stored
 
     @property
     def paused(self) -> frozenset[str]:
@@ -164,19 +83,11 @@ class Session:
         record = self.records.get(id_)
         return str(record.pause) if record is not None and record.pause is not None else ""
 
-    def uid_of_record(self, id_: str) -> str:
-        """The uid of the ConfigMap that a Kustomization is recorded in, "" when it is not."""
-        return (self._writer or self.store).uids.get(id_, "")
-
     def ticket(self, moment: float) -> int:
         """A time in nanoseconds that nothing else of this run gets."""
         with self._mutex:
             self._ticket = max(self._ticket + 1, int(moment * 1e9))
             return self._ticket
-
-    @property
-    def wrote(self) -> bool:
-        return self._writer is not None
 
     @property
     def blind(self) -> tuple[str, ...]:
@@ -196,17 +107,6 @@ class Session:
             unit.kustomization.suspend
             or (unit.rendering is not None and unit.rendering.final and not unit.rendering.dropped)
             for unit in self.units.values()
-        )
-
-    @property
-    def sources(self) -> tuple[SourceRevision, ...]:
-        """What every source that is not the checkout stands for, and what it stood for when last deployed."""
-        root = self.store.records.get(self.fleet.root)
-        known = root.deployment.sources if root is not None and root.deployment is not None else {}
-        return tuple(
-            SourceRevision(source, revision, known.get(source, ""))
-            for source, revision in sorted(dict(self.fetched).items())
-            if revision
         )
 
     def acts_as(self, id_: str) -> str:
@@ -302,6 +202,10 @@ class Session:
         """Whether the account of a user does not exist. Raises ClusterError when that cannot be told."""
         return bool(user) and self.access_as("", cluster).cluster.get(account_ref(user)) is None
 
+    def requests(self) -> dict[str, int]:
+        """What was sent, to all clusters together."""
+        return self._clusters.requests()
+
     def superseded(self) -> bool:
         """Whether a newer run waits for this one to make way."""
         return self.lock.held is not None and bool(self.lock.held.waiting)
@@ -371,105 +275,6 @@ class Session:
         with self._mutex:
             self.withheld.extend(held)
 
-    def begin(self) -> Cluster:
-        """Make sure that this run may write, and give the client to write with.
-
-        The first call takes the lock, reads the records again and marks the entry as being deployed.
-
-        Raises:
-            Moved: another run wrote in between; plan again.
-            LockError: the lock could not be had, is lost, or a newer commit was deployed meanwhile.
-        """
-        with self._mutex:
-            if self._writer is None:
-                self._open()
-            if self.lock.held is None or self._writer is None:
-                raise LockLost("the lock was given back")
-            return self._writer.cluster
-
-    def settle(self, id_: str) -> None:
-        """Make sure that a Kustomization without a record has a namespace to be recorded in.
-
-        Where Flux runs, it is there: the Kustomization itself lives in it.
-        """
-        if id_ not in self.records:
-            self.begin()
-            self._ensure_namespace(id_.partition("/")[0])
-
-    def write(self, record: Record) -> None:
-        """Store a record; one that says nothing new is not written, and takes no lock."""
-        known = self.stored.get(record.kustomization)
-        if known is not None and replace(known, fence=0) == replace(record, fence=0):
-            return
-        self.begin()
-        if self._writer is None or self.lock.held is None:
-            raise LockLost("the lock was given back")
-        self._ensure_namespace(record.kustomization.partition("/")[0])
-        self._writer.write(replace(record, fence=self.lock.held.fence))
-
-    def publish(self, id_: str, ending: Ending) -> str:
-        """Tell Flux's status how a Kustomization ended; why that could not be done, "" when it could."""
-        now = self.world.clock.now()
-        try:
-            self.exchange.tell(id_, lambda live: mirror.patch(live, ending, now), self.begin)
-        except ClusterError as exc:
-            return exc.message
-        return ""
-
-    def shrink(self, record: Record, owned: Inventory) -> None:
-        """Store a smaller inventory, in Flux's status first: what is gone from both is forgotten."""
-        seen = record.seen
-        owned = {ref: owned[ref] for ref in reversed(apply.deletion_order(owned))}
-        try:
-            if self.exchange.tell(record.kustomization, lambda live: mirror.listed(live, owned), self.begin):
-                seen = mirror.fingerprint(owned)
-        except ClusterError as exc:
-            self.warnings.append(exc.message)
-        self.write(replace(record, inventory=owned, seen=seen))
-
-    def forget(self, kustomization: str) -> None:
-        self.begin()
-        if self._writer is None or self.lock.held is None:
-            raise LockLost("the lock was given back")
-        self._writer.forget(kustomization, self.lock.held.fence)
-
-    def report(self, outcomes: tuple[Outcome, ...], *, dry_run: bool = False) -> Run:
-        """Everything there is to say about this run."""
-        held = [h for helds in self.held_prunes.values() for h in helds]
-        chosen = [unit for unit in self.units.values() if self.options.selects(unit.id)]
-        waiting = nodes(self.units)
-        waves = graph.waves(waiting)
-        order = {id_: place for place, id_ in enumerate(id_ for wave in waves for id_ in wave)}
-        outcomes = tuple(
-            sorted(
-                (_connected(outcome, waiting.get(outcome.kustomization, Node())) for outcome in outcomes),
-                key=lambda o: (order.get(o.kustomization, len(order)), o.kustomization),
-            )
-        )
-        return Run(
-            self.world.cluster.server,
-            self.entry,
-            self.revision,
-            outcomes,
-            held=(*held, *self.withheld),
-            warnings=tuple(dict.fromkeys([*self.warnings, *discover.warnings(chosen)])),
-            requests=self._clusters.requests(),
-            dry_run=dry_run,
-            superseded=self.gave_way,
-            started_at=self.started_at,
-            ended_at=self.world.clock.now(),
-            waves=waves,
-            sources=self.sources,
-            problems=self._problems(outcomes),
-            homes=discover.homes((each.kustomization for each in (*held, *self.withheld)), self.units),
-        )
-
-    def _problems(self, outcomes: Iterable[Outcome]) -> Mapping[str, tuple[Problem, ...]]:
-        """Finding them out takes builds, for which there is no time once the run is interrupted."""
-        if self.world.cancelled():
-            return {}
-        return {o.kustomization: found for o in outcomes if (found := culprits.of(o, self.units))}
-
     def fresh(self, unit: Unit) -> Record:
         """The record of a Kustomization as it stands, or a new one."""
         known = self.records.get(unit.id)
@@ -478,62 +283,6 @@ class Session:
         elif self.was_elsewhere(known):
             known = replace(known, inventory={})  # left behind, as Flux does; its uids say nothing here
         return replace(known, repository=self.repository, entry=self.entry, parent=unit.parent)
-
-    def deployed(self, *, done: bool) -> None:
-        """Note in the root's record how far this revision has come."""
-        root = self.records.get(self.fleet.root) or Record(self.fleet.root)
-        known = root.deployment
-        sources = self._deployed_from(known)
-        told = (self.commit, self.revision, done, sources)
-        if known is not None and (known.commit, known.revision, known.done, known.sources) == told:
-            return
-        if self.options.rollback and self.options.names:
-            return  # a part goes back; what the entry as a whole is at stays true
-        same = known is not None and known.commit == self.commit and not known.done
-        now = round(self.world.clock.now(), 3)
-        started = known.started_at if known is not None and same else now
-        ended = now if done else None
-        undone = self.options.rollback
-        if known is not None and known.commit == self.commit:
-            undone = undone or known.replaced
-        made = Deployment(self.revision, self.commit, done, started, ended, undone, sources)
-        deployed = root.deployed
-        if done:
-            deployed = (made, *(d for d in deployed if d.commit != self.commit))[: state.HISTORY]
-        whose = replace(root, repository=self.repository, entry=self.entry)
-        self.write(replace(whose, deployment=made, deployed=deployed))
-
-    def _deployed_from(self, known: Deployment | None) -> dict[str, str]:
-        """The revisions to record; of a source that could not be fetched the one that is on record."""
-        before = known.sources if known is not None else {}
-        now = {source: revision or before.get(source, "") for source, revision in dict(self.fetched).items()}
-        return {source: revision for source, revision in sorted(now.items()) if revision}
-
-    def _open(self) -> None:
-        self._ensure_namespace(self.fleet.root.partition("/")[0])
-        held = self.lock.take()
-        again = Store(self.world.cluster)
-        again.load()
-        if again.versions(self.repository, self.entry) != self.store.versions(self.repository, self.entry):
-            raise Moved("another run finished while this one waited for its lock")
-        self.before_first_write(again)
-        held.outrank(record.fence for record in again.records.values())
-        self._writer = again.through(self.world.cluster.fenced(held.check))
-        if not self.key:
-            self.key = self._writer.digest_key(self.fleet.root.partition("/")[0], create=True)
-        self.deployed(done=False)
-
-    def _ensure_namespace(self, name: str) -> None:
-        with self._mutex:
-            if name not in self._namespaces:
-                if (self._writer or self.store).ensure_namespace(name):
-                    self.made_namespaces.add(name)
-                self._namespaces.add(name)
-
-
-def _connected(outcome: Outcome, node: Node) -> Outcome:
-    """The outcome, and whom it had to wait for."""
-    return replace(outcome, needs=tuple(sorted(node.needs)), awaits=tuple(sorted(node.awaits)))
 
 
 def digests(key: bytes, unit: Unit) -> tuple[str, str]:
