@@ -445,6 +445,7 @@ class Leaf:
     variables_from: tuple[str, ...] = ()  # Kustomizations that produce its substituteFrom sources
     suspended: bool = False
     paused: str = ""  # by whom and why
+    target: str = ""  # the cluster that its objects go to; "" for the one that is asked
     objects: tuple[ResourceRef, ...] = ()
     problems: tuple[str, ...] = ()
     recorded: State | None = None  # the outcome the cluster has on record

@@ -10,7 +10,7 @@ from runner import state
 from runner.assembly import connection
 from runner.clients.clock import SystemClock
 from runner.errors import ExitCode, UsageError
-from runner.model import Leaf, Past, State
+from runner.model import Leaf, Past, State, target
 from runner.options import Options
 from runner.report import json, style, text, yaml
 from runner.report.views import Scope
@@ -115,6 +115,7 @@ def recorded(record: Record) -> Leaf:
         tuple(f"{d.get('namespace') or own}/{d.get('name')}" for d in spec.get("dependsOn") or []),
         suspended=spec.get("suspend") is True,
         paused=str(record.pause) if record.pause is not None else "",
+        target=target(record.manifest),
         objects=tuple(sorted(record.inventory)),
         recorded=record.state,
         recorded_message=record.message or _message(record),

@@ -72,6 +72,7 @@ def leaf(unit: Unit) -> Leaf:
         k.depends_on,
         tuple(sorted(rendering.variables.producers)) if rendering else (),
         suspended=k.suspend,
+        target=k.target,
         objects=tuple(ResourceRef.of(manifest) for manifest in unit.objects),
         problems=tuple(_told(problem) for problem in rendering.problems) if rendering else (),
     )

@@ -331,7 +331,7 @@ def test_drift_is_looked_for_there(world: Bench, spoke: Spoke):
     assert [(o["ref"]["name"], o["kind"]) for o in found["objects"]] == [("one", "changed")]
 
 
-def test_views_say_nothing_of_what_they_do_not_ask(world: Bench, spoke: Spoke):
+def test_views_name_it_and_say_nothing_of_what_they_do_not_ask(world: Bench, spoke: Spoke):
     by_hand(world, secret(world, spoke.text))
     fleet(world)
     deploy(world)
@@ -339,5 +339,11 @@ def test_views_say_nothing_of_what_they_do_not_ask(world: Bench, spoke: Spoke):
         k for k in world.run("tree", "--live", "-o", "json").json["kustomizations"] if k["name"] == "app"
     )
     assert app["health"] is None
+    for view in ("tree", "get"):
+        shown = world.run(view, *(["-n", world.namespace] if view == "get" else []))
+        assert [line for line in shown.stdout.splitlines() if f"kubeConfig {world.namespace}/spoke" in line]
+    kept = world.run("get", "-n", world.namespace, "-o", "json").json["kustomizations"]
+    there = {each["name"]: each["kubeConfig"] for each in (app, *kept)}
+    assert there == {"app": f"{world.namespace}/spoke", "here": None, "fleet": None}
     traced = world.run("trace", f"ConfigMap/{world.namespace}/one", "-o", "json")
     assert "/here" in traced.stdout, traced.stderr

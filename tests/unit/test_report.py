@@ -95,7 +95,7 @@ LEAVES = (
          ("flux-system/infra",), objects=(API,) * 1234, recorded=State.FAILED,
          recorded_message="Deployment/grades/api:\nBackOff", revision=REVISION, changed_at=THEN - 200),
     Leaf("flux-system/legacy", "", "flux-system/apps", suspended=True, recorded=State.READY),
-    Leaf("team/a", "a", "team/b"),
+    Leaf("team/a", "a", "team/b", target="team/edge/value.yaml"),
     Leaf("team/b", "b", "team/a"),
 )  # fmt: skip
 PROBLEMS = (
@@ -277,7 +277,7 @@ def hostile_views():
     leaves = [
         Leaf(HOSTILE, HOSTILE, "", (HOSTILE,), (HOSTILE,), problems=(HOSTILE, ""), recorded=State.FAILED,
              recorded_message=HOSTILE, revision=HOSTILE),
-        Leaf("::a", "::b", HOSTILE),
+        Leaf("::a", "::b", HOSTILE, target=HOSTILE),
     ]  # fmt: skip
     problems = [
         Problem(HOSTILE, HOSTILE, "", Subject("", "", HOSTILE, HOSTILE, HOSTILE), HOSTILE, HOSTILE, file, 1)

@@ -121,10 +121,17 @@ def _notes(leaf: Leaf) -> Iterator[str]:
         yield "suspended"
     if leaf.paused:
         yield clean.line(leaf.paused)
+    if leaf.target:
+        yield _elsewhere(leaf)
     if leaf.depends_on:
         yield "→ dependsOn " + style.names((_near(leaf, other) for other in leaf.depends_on), 20)
     if leaf.variables_from:
         yield "vars from " + style.names((_near(leaf, other) for other in leaf.variables_from), 20)
+
+
+def _elsewhere(leaf: Leaf) -> str:
+    """Which other cluster its objects are in; "" for none."""
+    return f"→ kubeConfig {clean.line(leaf.target)}" if leaf.target else ""
 
 
 def _near(leaf: Leaf, other: str) -> str:
@@ -147,7 +154,8 @@ def _row(leaf: Leaf, now: float | None = None) -> tuple[str, ...]:
     changed = ""
     if leaf.changed_at is not None:
         changed = style.moment(leaf.changed_at) if now is None else style.age(now - leaf.changed_at)
-    message = clean.line("; ".join(filter(None, [leaf.paused, leaf.recorded_message, *leaf.problems])))
+    told = [_elsewhere(leaf), leaf.paused, leaf.recorded_message, *leaf.problems]
+    message = clean.line("; ".join(filter(None, told)))
     return namespace, name, state, style.revision(leaf.revision), f"{len(leaf.objects):,}", changed, message
 
 
