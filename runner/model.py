@@ -432,6 +432,7 @@ class Past:
     ended_at: float | None = None
     digest: str = ""  # of what was rendered; "" for an entry as a whole
     replaced: str = ""  # the revision that a rollback took back; "" when it was none
+    sources: Mapping[str, str] = field(default_factory=dict)  # revisions of those that are not the checkout
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,7 +451,7 @@ class Leaf:
     problems: tuple[str, ...] = ()
     recorded: State | None = None  # the outcome the cluster has on record
     recorded_message: str = ""
-    revision: str = ""  # the one of the last change on record
+    revision: str = ""  # the one of the last change on record: of its own source
     changed_at: float | None = None  # seconds since the epoch
     history: tuple[Past, ...] = ()  # newest first
     deployments: tuple[Past, ...] = ()  # of the whole entry, newest first; the root's

@@ -60,6 +60,7 @@ class Snapshot:
     at: float  # seconds since the epoch; when it had ended
     seconds: float = 0.0  # that it took
     replaced: str = ""  # the revision that a rollback took back; "" when it was none
+    sources: Mapping[str, str] = field(default_factory=dict)  # the revision of its own, from elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,7 @@ def _plain(record: Record) -> dict[str, Any]:
                 "at": s.at,
                 "seconds": s.seconds,
                 "replaced": s.replaced,
+                **({"sources": dict(s.sources)} if s.sources else {}),
             }
             for s in record.history
         ],
@@ -278,6 +280,7 @@ def _record(plain: Mapping[str, Any]) -> Record:
                 s["at"],
                 s.get("seconds", 0.0),
                 s.get("replaced", ""),
+                s.get("sources", {}),
             )
             for s in plain["history"]
         ),

@@ -146,6 +146,7 @@ def _past(past: Past) -> Document:
         "endedAt": _moment(past.ended_at),
         "seconds": round((past.ended_at or 0) - (past.started_at or 0), 3) if known else None,
         "replaced": past.replaced or None,
+        "sources": dict(sorted(past.sources.items())),
     }
 
 

@@ -28,12 +28,17 @@ def record(work: Work, state: State, message: str) -> None:
     owned = {ref: owned[ref] for ref in reversed(apply.deletion_order(owned))}
     now = round(work.session.world.clock.now(), 3)
     spent, undone = round(now - work.started_at, 3), work.session.options.rollback
-    snapshot = Snapshot(digest, work.session.revision, state, now, spent, undone)
     seen = before.seen
     if _publish(work, message, owned, digest):
         seen = mirror.fingerprint(owned)
     last = before.history[0] if before.history else None
-    same = last is not None and (last.digest, last.state) == (digest, state)
+    sources = _sources(work, last)
+    if last is not None and (last.digest, last.state) == (digest, state):
+        # A source that moved and changed no object is where it moved to; the rest is of the last change.
+        history = (replace(last, sources=sources), *before.history[1:])
+    else:
+        snapshot = Snapshot(digest, work.session.revision, state, now, spent, undone, sources)
+        history = (snapshot, *before.history)[:HISTORY]
     made = replace(
         before,
         manifest=work.manifest(),
@@ -43,12 +48,21 @@ def record(work: Work, state: State, message: str) -> None:
         state=state,
         message=message,
         seen=seen,
-        history=before.history if same else (snapshot, *before.history)[:HISTORY],
+        history=history,
     )
     known = work.session.records.get(work.unit.id, Record(work.unit.id))
     if inventory.alike(known.inventory, owned) and replace(made, inventory=known.inventory) == known:
         return
     work.session.write(made)
+
+
+def _sources(work: Work, last: Snapshot | None) -> dict[str, str]:
+    """The revision of its source where that is not the checkout; one that failed is where it was."""
+    source, fetched = str(work.unit.kustomization.source), work.session.fetched
+    if source not in fetched:
+        return {}
+    revision = fetched[source] or (last.sources.get(source, "") if last is not None else "")
+    return {source: revision} if revision else {}
 
 
 def _publish(work: Work, message: str, owned: Inventory, digest: str) -> bool:

@@ -14,7 +14,7 @@ from runner.model import Leaf, Past, State, target
 from runner.options import Options
 from runner.report import json, style, text, yaml
 from runner.report.views import Scope
-from runner.state import Record
+from runner.state import Deployment, Record, Snapshot
 from runner.store import Store
 
 
@@ -119,23 +119,33 @@ def recorded(record: Record) -> Leaf:
         objects=tuple(sorted(record.inventory)),
         recorded=record.state,
         recorded_message=record.message or _message(record),
-        revision=last.revision if last else "",
+        revision=_revision(record),
         changed_at=last.at if last else None,
-        history=tuple(
-            Past(s.revision, s.state, s.at - s.seconds if s.seconds else None, s.at, s.digest, s.replaced)
-            for s in record.history
-        ),
+        history=tuple(_past(snapshot) for snapshot in record.history),
         deployments=_deployments(record),
     )
+
+
+def _revision(record: Record) -> str:
+    """What it was last changed from: the revision of its own source, as Flux shows it."""
+    last = record.history[0] if record.history else None
+    return next(iter(last.sources.values()), last.revision) if last is not None else ""
+
+
+def _past(s: Snapshot) -> Past:
+    started = s.at - s.seconds if s.seconds else None
+    return Past(s.revision, s.state, started, s.at, s.digest, s.replaced, s.sources)
 
 
 def _deployments(record: Record) -> tuple[Past, ...]:
     now = record.deployment
     known = [now] if now is not None and not now.done else []
-    return tuple(
-        Past(d.revision, State.READY if d.done else None, d.started_at, d.ended_at, replaced=d.replaced)
-        for d in (*known, *record.deployed)
-    )
+    return tuple(_deployed(each) for each in (*known, *record.deployed))
+
+
+def _deployed(d: Deployment) -> Past:
+    ended = State.READY if d.done else None
+    return Past(d.revision, ended, d.started_at, d.ended_at, replaced=d.replaced, sources=d.sources)
 
 
 def _message(record: Record) -> str:
@@ -143,5 +153,5 @@ def _message(record: Record) -> str:
         back, undone = (style.revision(r) for r in (record.history[0].revision, record.history[0].replaced))
         return f"Rolled back to {back} from {undone}"
     if record.state is State.READY:
-        return f"Applied revision: {style.revision(record.history[0].revision)}" if record.history else ""
+        return f"Applied revision: {style.revision(_revision(record))}" if record.history else ""
     return "a run began and has not ended" if record.state is None else ""

@@ -62,6 +62,17 @@ def live(world: Bench) -> dict[str, str]:
     return found["data"] if found else {}
 
 
+def applied(world: Bench) -> list[str]:
+    """The revisions of its source that `web` is on record with, newest first, as `get` tells them."""
+    told = world.run("get", "-n", world.namespace, "-o", "json").json["kustomizations"]
+    web, top = ({each["name"]: each for each in told}[id_] for id_ in ("web", "fleet"))
+    history = [past["sources"][name(world)] for past in web["history"]]
+    assert web["revision"] == history[0] == top["deployments"][0]["sources"][name(world)]
+    assert top["revision"].startswith("main@sha1:")
+    assert top["history"][0]["sources"] == {}
+    return history
+
+
 def name(world: Bench) -> str:
     return f"OCIRepository/{world.namespace}/web"
 
@@ -92,6 +103,8 @@ def test_a_tag_that_moves_is_deployed_by_the_next_run_and_pending_before(fleet: 
     assert live(fleet) == {"colour": "red"}
     moved = {"source": name(fleet), "revision": f"latest@{second}", "recorded": f"latest@{first}"}
     assert told.json["sources"] == [moved]
+    assert applied(fleet) == [f"latest@{second}", f"latest@{first}"]
+    assert f"   latest@sha256:{second[7:15]}   " in fleet.run("get", "-n", fleet.namespace).stdout
     before = len(fleet.writes())
     fleet.reconcile()
     assert len(fleet.writes()) == before
@@ -107,6 +120,7 @@ def test_a_tag_that_moves_and_changes_no_object_is_recorded_once(fleet: Bench, r
     before = len(fleet.writes())
     again = fleet.reconcile()
     assert again.json["sources"][0]["recorded"] == f"latest@{second}"
+    assert applied(fleet) == [f"latest@{second}"]
     assert len(fleet.writes()) == before
 
 
@@ -133,6 +147,7 @@ def test_a_registry_that_is_gone_fails_its_kustomization_and_prunes_nothing(flee
     assert told.states["web"] == "failed"
     assert "cannot be reached" in told.of("web")["error"]
     assert live(fleet) == {"colour": "blue"}
+    assert set(applied(fleet)) == {recorded}, "what failed was made from nothing newer"
     write(fleet, real.host)
     assert fleet.reconcile().json["sources"][0]["recorded"] == recorded
 

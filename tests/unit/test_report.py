@@ -17,7 +17,20 @@ from jsonschema import Draft202012Validator
 
 import runner.report
 from runner.graph import Edge, Milestone, Need
-from runner.model import Action, Change, Finding, Health, Held, Leaf, Outcome, ResourceRef, Run, State, Status
+from runner.model import (
+    Action,
+    Change,
+    Finding,
+    Health,
+    Held,
+    Leaf,
+    Outcome,
+    Past,
+    ResourceRef,
+    Run,
+    State,
+    Status,
+)
 from runner.rendered import Place, Problem, Subject
 from runner.report import clean, facts, json, style, text, yaml
 from runner.report.views import BuildView, Scope
@@ -86,7 +99,10 @@ RUN = Run(
 )  # fmt: skip
 LEAVES = (
     Leaf("flux-system/flux-system", "clusters/production", objects=(API,) * 2, recorded=State.READY,
-         revision=REVISION, changed_at=THEN - 40),
+         revision=REVISION, changed_at=THEN - 40, deployments=(
+             Past(REVISION, State.READY, THEN - 41, THEN - 40,
+                  sources={"OCIRepository/team/b": "2.0@sha256:00", "GitRepository/team/a": "main@sha1:00"}),
+         )),
     Leaf("flux-system/infra", "infra", "flux-system/flux-system", objects=(API,) * 12, recorded=State.READY,
          revision=REVISION, changed_at=THEN - 3 * 86400),
     Leaf("flux-system/crds", "infra/crds", "flux-system/infra", objects=(API,),

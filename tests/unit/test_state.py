@@ -35,7 +35,9 @@ RECORD = Record(
     shown_digest="sha256:bb",
     state=State.FAILED,
     message="Deployment/apps/web is not ready",
-    history=(Snapshot("sha256:bb", "main@sha1:1", State.FAILED, 12.5),),
+    history=(
+        Snapshot("sha256:bb", "main@sha1:1", State.FAILED, 12.5, sources={"OCIRepository/a/b": "1@sha256:c"}),
+    ),
     deployment=Deployment(
         "main@sha1:1",
         "1" * 40,
