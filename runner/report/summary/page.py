@@ -71,9 +71,12 @@ def _worst_first(result: Run) -> list[Outcome]:
 
 
 def _head(result: Run) -> Iterator[str]:
-    word = "Dry run" if result.dry_run else "Reconciled"
     if result.interrupted or result.timed_out or result.superseded:
         word = "Interrupted" if result.interrupted else "Out of time" if result.timed_out else "Superseded"
+    elif result.dry_run:
+        word = "Dry run"
+    else:
+        word = "Reconciliation failed" if result.failed else "Reconciled"
     bad = result.failed or result.interrupted or result.timed_out or result.superseded
     mark = style.MARKS[State.FAILED] if bad else "⚠" if result.held else style.MARKS[State.READY]
     yield f"### {mark} {word}: {code(result.entry or '.')}"

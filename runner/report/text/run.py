@@ -54,7 +54,7 @@ def _header(run: Run) -> str:
     elif run.dry_run:
         return f"Dry run: {what} — nothing was written"
     else:
-        return f"Reconciled {what}" + (", with failures" if run.failed else "")
+        return f"Reconciliation failed: {what}" if run.failed else f"Reconciled {what}"
     return what + (" — a dry run, nothing was written" if run.dry_run else "")
 
 
