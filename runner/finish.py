@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from runner import gate, happenings, inventory, redact, removal
+from runner import gate, happenings, inventory, redact, removal, waiting
 from runner.errors import LockError, RunnerError
 from runner.graph import Edge, Need
 from runner.mirror import Ending, Reason
@@ -21,9 +21,13 @@ def blocked(
 ) -> Outcome | None:
     """What becomes of a Kustomization whose needs cannot be met; None lets it go on all the same.
 
-    Unchanged children of a failed parent go on: their own definition did not depend on the failure.
+    Unchanged children of a failed parent go on: their own definition did not depend on the failure. What is
+    suspended comes to its end whatever it depends on.
     """
     unit, record = session.units[id_], session.records.get(id_)
+    failed = tuple(need for need in failed if waiting.hinders(unit, need))
+    if not failed:
+        return None
     if all(need.edge is Edge.PARENT for need in failed) and record is not None:
         same = (record.manifest.get("spec") or {}) == (unit.kustomization.manifest.get("spec") or {})
         if same and record.manifest:

@@ -15,7 +15,7 @@ from runner.rendered import is_sealed
 from runner.session import Session
 from runner.session.telling import report
 from runner.unit import owned_by_another
-from runner.waiting import in_order, node
+from runner.waiting import hinders, in_order, node
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,8 @@ def _blocked(session: Session, outcomes: list[Outcome]) -> tuple[Outcome, ...]:
     """A failure here would keep its dependents from starting."""
     ended = {o.kustomization: o for o in outcomes}
     for id_, outcome in ended.items():
-        needs = node(session.units[id_]).needs if id_ in session.units else frozenset()
+        unit = session.units.get(id_)
+        needs = [n for n in node(unit).needs if hinders(unit, n)] if unit is not None else []
         causes = {c for n in needs if n.id in ended and not n.expression for c in _causes(ended[n.id])}
         if outcome.ok and causes:
             ended[id_] = replace(outcome, state=State.BLOCKED, blocked_by=tuple(sorted(causes)))

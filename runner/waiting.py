@@ -37,6 +37,15 @@ def node(unit: Unit, children: Iterable[str] = ()) -> Node:
     return Node(frozenset(needs), frozenset(children if k.wait else checked - {unit.id}))
 
 
+def hinders(unit: Unit, need: Need) -> bool:
+    """Whether a need that cannot be met keeps a Kustomization from what is its turn.
+
+    A suspended one is not reconciled, so nothing it depends on matters; but what a parent that failed says
+    of it does not count yet.
+    """
+    return not unit.kustomization.suspend or need.edge is Edge.PARENT
+
+
 def in_order(units: Mapping[str, Unit]) -> list[str]:
     """Kustomizations with those first that others wait for; by name where that leaves it open."""
     return [id_ for wave in graph.waves(nodes(units)) for id_ in wave]

@@ -101,6 +101,34 @@ def test_a_suspended_kustomization_is_left_alone_and_its_children_go_on(world: B
     assert world.get(path(world, "child"))["data"] == {"key": "new"}
 
 
+def test_a_suspended_kustomization_waits_for_nothing_that_fails(world: Bench):
+    base, app = (kustomization(world, name, name) for name in ("base", "app"))
+    app["spec"]["dependsOn"] = [{"name": "base"}]
+    after = kustomization(world, "after", "after", dependsOn=[{"name": "app"}])
+    for name in ("base", "app", "after"):
+        world.repository.write(f"{name}/cm.yaml", config_map(world, name))
+    world.repository.write("clusters/test/all.yaml", base, app, after)
+    world.repository.commit()
+    world.reconcile()
+    unserved = {"apiVersion": "example.com/v1", "kind": "Nothing", "metadata": {"name": "nothing"}}
+    world.repository.write("base/nothing.yaml", unserved)
+    for name in ("app", "after"):
+        world.repository.write(f"{name}/cm.yaml", config_map(world, name, key="new"))
+    world.repository.commit()
+    ready = {"fleet": "ready", "base": "failed"}
+    assert world.reconcile("--dry-run", code=1).states == {**ready, "app": "blocked", "after": "blocked"}
+
+    app["spec"]["suspend"] = True
+    world.repository.write("clusters/test/all.yaml", base, app, after)
+    world.repository.commit()
+    ended = {**ready, "app": "suspended", "after": "ready"}
+    assert world.reconcile("--dry-run", code=1).states == ended
+    assert world.reconcile(code=1).states == ended
+    assert world.get(path(world, "app"))["data"] == {"key": "value"}
+    assert world.get(path(world, "after"))["data"] == {"key": "new"}, "as if what it depends on was ready"
+    assert world.run("get", "-n", world.namespace, "-o", "json").of("app")["state"] == "ready"
+
+
 def test_prune_false_leaves_what_is_gone_from_git(world: Bench):
     simple(world, "app", prune=False)
     world.repository.write("app/second.yaml", config_map(world, "second"))
