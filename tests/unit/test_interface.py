@@ -134,6 +134,21 @@ class TestWorkflows:
 
 
 class TestRelease:
+    def test_the_image_is_in_lower_case_wherever_it_is_named(self, tmp_path):
+        jobs = RELEASE["jobs"]
+        name = next(step for step in jobs["build"]["steps"] if step.get("id") == "image")
+        output = tmp_path / "output"
+
+        script(name, {"GITHUB_REPOSITORY": "Acme/Kustodian", "GITHUB_OUTPUT": str(output)}, tmp_path)
+
+        assert output.read_text() == "name=ghcr.io/acme/kustodian\n"
+        assert jobs["build"]["outputs"] == {"image": "${{ steps.image.outputs.name }}"}
+        for job in ("attest", "tag"):
+            assert jobs[job]["env"]["IMAGE"] == "${{ needs.build.outputs.image }}"
+            assert "build" in jobs[job]["needs"]
+        text = (ROOT / ".github/workflows/release.yml").read_text()
+        assert text.count("ghcr.io/") == 1, "nothing else makes up the name"
+
     def test_the_digest_is_written_into_the_action(self, tmp_path):
         (tmp_path / "action.yml").write_text((ROOT / "action.yml").read_text())
         write = next(step for step in RELEASE["jobs"]["tag"]["steps"] if "sed " in step.get("run", ""))
