@@ -10,7 +10,7 @@ from runner.errors import ClusterError, NotServed
 from runner.model import Action, Manifest, ResourceRef
 from runner.plan.alone import BOOTSTRAP, INSTANCE, PART_OF, VIRTUAL, is_bootstrap, left_alone, skipped
 from runner.plan.drift import drifted, overlaid
-from runner.plan.kinds import absent, binds, defines, roles, scoped, virtual_kinds
+from runner.plan.kinds import absent, binds, defines, roles, scoped, served, virtual_kinds
 from runner.plan.trial import UNCHECKED, compare
 from runner.plan.values import Assessment, Ground, NoProofs, Proofs
 from runner.ports import Cluster
@@ -34,6 +34,7 @@ __all__ = [
     "overlaid",
     "roles",
     "scoped",
+    "served",
     "skipped",
     "virtual_kinds",
 ]

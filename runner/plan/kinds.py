@@ -43,6 +43,18 @@ def defines(manifests: Iterable[Manifest]) -> frozenset[tuple[str, str]]:
     )
 
 
+def served(manifests: Iterable[Manifest]) -> frozenset[tuple[str, str, str]]:
+    """Each (group, kind, version) that is to be had by CustomResourceDefinitions among the objects."""
+    return frozenset(
+        (str(spec.get("group")), str((spec.get("names") or {}).get("kind")), str(version.get("name")))
+        for manifest in manifests
+        if manifest["kind"] == "CustomResourceDefinition"
+        for spec in [manifest.get("spec") or {}]
+        for version in spec.get("versions") or ()
+        if version.get("served")
+    )
+
+
 def absent(namespaces: Iterable[str], cluster: Cluster, pool: Executor) -> frozenset[str]:
     """Those namespaces that the cluster does not have yet."""
     wanted = sorted(namespaces)

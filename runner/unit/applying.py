@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from runner import acting, apply, impact, inventory, plan, proven, replacing
@@ -15,6 +15,7 @@ from runner.session import Session
 from runner.unit.work import PLAN_AGAIN, Failed, Work, of_objects
 
 AGAIN = (0.2, 0.4, 0.8, 1.6, 3.2, 6.4)  # seconds after which an account that was just given rights is tried
+NOTICED = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)  # seconds after which a new kind is looked for
 STAGE_TIMEOUT = 60.0  # seconds; Flux's fixed limit for definitions and classes
 
 
@@ -175,9 +176,18 @@ def _await_stage(work: Work, assessed: Iterable[Assessment]) -> None:
         work.stop_if_told()
         work.diagnose(verdict)
         raise Failed(verdict.error)
-    defined = plan.defines(a.manifest for a in waited)
+    _await_discovery(work, plan.served(a.manifest for a in waited))
+
+
+def _await_discovery(work: Work, kinds: Collection[tuple[str, str, str]]) -> None:
+    """What a definition defines is established a moment before the server tells that it serves it."""
     cluster = work.session.reached(work.unit.id)
-    if any(cluster.api(group, kind) is None for group, kind in defined):
+    for pause in (0.0, *NOTICED):
+        found = [(version, cluster.api(group, kind, version)) for group, kind, version in kinds]
+        if all(api is not None and api.version == version for version, api in found):
+            return
+        work.stop_if_told()
+        _rest(work, pause)
         cluster.rediscover()
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
+import uuid
 from pathlib import Path
 
 import pytest
 
 from tests.cluster import ControlPlane
 from tests.e2e.harness import Bench, bench, config_map, kustomization
-from tests.integration.faults import Fault, FaultyProxy, Seen, status
+from tests.e2e.test_rules import crd
+from tests.integration.faults import Fault, FaultyProxy, Seen, status, writes
 
 pytestmark = pytest.mark.cluster
 
@@ -107,3 +109,32 @@ def test_a_watch_that_says_nothing(world: Bench, tmp_path: Path):
         result = finished(world, run, between)
 
     assert {k["state"] for k in result["kustomizations"]} == {"ready"}
+
+
+def discovers(request: Seen) -> bool:
+    return request.path == "/apis"
+
+
+def test_a_server_that_serves_a_new_kind_before_it_says_so(world: Bench, tmp_path: Path):
+    group = f"g{uuid.uuid4().hex[:6]}.example"
+    meta = {"name": "app", "namespace": world.namespace}
+    world.repository.write("clusters/test/app.yaml", kustomization(world, "app", "app"))
+    world.repository.write(
+        "app/things.yaml",
+        crd(group, "Thing", "things"),
+        {"apiVersion": f"{group}/v1", "kind": "Thing", "metadata": meta},
+    )
+    world.repository.commit()
+    before = json.dumps(world.plane.api().get("/apis").body).encode()
+    with FaultyProxy(world.kubeconfig) as proxy:
+        late = Fault(answer=(200, {"Content-Type": "application/json"}, before))
+
+        def defines(request: Seen) -> bool:
+            if writes(request) and request.path.endswith(f"/customresourcedefinitions/things.{group}"):
+                proxy.on(discovers, late, times=3)
+            return False
+
+        proxy.on(defines, late)
+        result = world.reconcile(kubeconfig=proxy.kubeconfig(tmp_path))
+
+    assert result.of("app")["state"] == "ready"

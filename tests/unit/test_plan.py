@@ -316,3 +316,16 @@ def test_what_a_run_defines():
         spec={"group": "x.io", "names": {"kind": "Database"}},
     )  # fmt: skip
     assert plan.defines([definition, make()]) == {("x.io", "Database")}
+
+
+def test_what_can_be_had_by_definitions():
+    versions = [
+        {"name": "v1", "served": True},
+        {"name": "v1alpha1", "served": False},
+        {"name": "v2", "served": True},
+    ]
+    definition = make(
+        "CustomResourceDefinition", "d", "apiextensions.k8s.io/v1", "",
+        spec={"group": "x.io", "names": {"kind": "Database"}, "versions": versions},
+    )  # fmt: skip
+    assert plan.served([definition, make()]) == {("x.io", "Database", "v1"), ("x.io", "Database", "v2")}
