@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -131,11 +133,10 @@ def watched(world: Bench, *arguments: str) -> tuple[Result, list[str]]:
                 seen.add(command.read_bytes().decode(errors="replace"))
             except OSError:
                 continue
-        for file in Path(world.env["TMPDIR"]).rglob("*"):
-            try:
-                seen.add(file.read_text(errors="replace") if file.is_file() else "")
-            except OSError:
-                continue
+        for directory, _, names in os.walk(world.env["TMPDIR"]):  # which minds no directory that is gone
+            for name in names:
+                with suppress(OSError):
+                    seen.add(Path(directory, name).read_text(errors="replace"))
         try:
             process.wait(0.02)
         except subprocess.TimeoutExpired:

@@ -80,9 +80,10 @@ def test_what_fails_is_red_and_still_tells_all(act: Act, world: Bench):
     assert (job.result, job.code) == ("failure", 1), job.printed
     assert world.config_maps() == {"one"}
     assert job.seen["failed"] == "1"
-    assert len(job.errors) == 1
-    assert "bad" in job.errors[0]
-    assert job.summary.startswith("### ✗ Reconciled")
+    marked, verdict = job.errors
+    assert marked.startswith("kustomization path not found")
+    assert "bad" in verdict
+    assert job.summary.startswith("### ✗ Reconciliation failed")
 
 
 def test_a_pull_request_is_previewed(act: Act, world: Bench):
