@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
+from runner import typed
 from runner.model import FIELD_MANAGER, FLUX, Manifest
 from tests.cluster.api import APPLY, MERGE, Answer, Api
 from tests.e2e.subjects import Path, Subject
@@ -157,7 +158,9 @@ class Edits:
         return answer.body if answer.status == 200 else {}
 
     def apply_manifest(self, subject: Subject, manifest: Manifest, who: str = FIELD_MANAGER) -> Answer:
-        return self._send("PATCH", subject.path, manifest, APPLY, who, force="true")
+        """Server-side; our manager sends what Flux's and ours do of a manifest."""
+        body = typed.sent(manifest) if who == FIELD_MANAGER else manifest
+        return self._send("PATCH", subject.path, body, APPLY, who, force="true")
 
     def _send(self, method: str, path: str, body: object, form: str, who: str, **query: str) -> Answer:
         query |= {"fieldManager": who} if who else {}

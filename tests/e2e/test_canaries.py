@@ -116,7 +116,7 @@ class Job:
                 arguments = (process / "cmdline").read_bytes()
                 self.left[f"arguments {process.name} {arguments[:40]!r}"] = arguments
                 # The step itself was given the inputs; what has yet to become another program is its copy.
-                if arguments and arguments != step:
+                if arguments and arguments != step and int(process.name) != own:
                     self._keep(process / "environ", f"environment {process.name}")
         for top in (self.whole.world.env["TMPDIR"], self.temp):
             for directory, _, names in os.walk(top):

@@ -128,11 +128,9 @@ def watched(world: Bench, *arguments: str) -> tuple[Result, list[str]]:
     seen: set[str] = set()
     process = world.start(*arguments)
     while process.poll() is None:
-        for command in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                seen.add(command.read_bytes().decode(errors="replace"))
-            except OSError:
-                continue
+        for running in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                seen.add((running / "cmdline").read_bytes().decode(errors="replace"))
         for directory, _, names in os.walk(world.env["TMPDIR"]):  # which minds no directory that is gone
             for name in names:
                 with suppress(OSError):

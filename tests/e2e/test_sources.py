@@ -409,7 +409,7 @@ def test_flux_is_told_of_the_revision_that_an_artifact_was_made_from(
 ):
     """As `flux push artifact --revision` notes it; an artifact that says nothing has none."""
     world = bench(fresh_control_plane(), tmp_path)
-    fluxed.serve(world)
+    fluxed.serve(world.api)
     files = {"web.yaml": json.dumps(config_map(world, "web", colour="blue"))}
     noted = {"org.opencontainers.image.revision": "main@sha1:0123456789abcdef"}
     first = real.push(f"{world.namespace}/web", "latest", files, annotations=noted)
