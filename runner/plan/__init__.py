@@ -11,7 +11,7 @@ from runner.model import Action, Manifest, ResourceRef
 from runner.plan.alone import BOOTSTRAP, INSTANCE, PART_OF, VIRTUAL, is_bootstrap, left_alone, skipped
 from runner.plan.drift import drifted, overlaid
 from runner.plan.kinds import absent, binds, defines, roles, scoped, served, virtual_kinds
-from runner.plan.trial import UNCHECKED, compare
+from runner.plan.trial import UNCHECKED, compare, settled
 from runner.plan.values import Assessment, Ground, NoProofs, Proofs
 from runner.ports import Cluster
 
@@ -43,20 +43,32 @@ __all__ = [
 def assess(
     manifests: Sequence[Manifest], cluster: Cluster, pool: Executor, ground: Ground
 ) -> tuple[Assessment, ...]:
-    """One assessment for each object, in the order given; an object's failure is its own."""
-    return tuple(pool.map(lambda manifest: _assess(manifest, cluster, ground), manifests))
+    """One assessment for each object, in the order given; an object's failure is its own.
+
+    Where nothing changed, hardly any is asked for by itself: those are not worth a thread.
+    """
+    known = [_foreseen(manifest, ground) for manifest in manifests]
+    asked = [manifest for manifest, found in zip(manifests, known, strict=True) if found is None]
+    answers = pool.map(lambda manifest: _assess(manifest, cluster, ground), asked) if asked else iter(())
+    return tuple(next(answers) if found is None else found for found in known)
 
 
-def _assess(manifest: Manifest, cluster: Cluster, ground: Ground) -> Assessment:
+def _foreseen(manifest: Manifest, ground: Ground) -> Assessment | None:
+    """What is to be said without asking for the object."""
     ref = ResourceRef.of(manifest)
     if reason := skipped(manifest, ground):
         return Assessment(ref, manifest, Action.SKIPPED, reason)
     if names := ground.unresolved.get(ref):
         return Assessment(ref, manifest, Action.UNKNOWN, f"not fully known: {', '.join(names)}")
+    if redact.is_secret(manifest) and not ground.read_secrets:
+        reason = "not compared: no Secret is read (--read-secrets)"
+        return Assessment(ref, manifest, Action.UNKNOWN, reason)
+    return settled(ref, manifest, ground)
+
+
+def _assess(manifest: Manifest, cluster: Cluster, ground: Ground) -> Assessment:
+    ref = ResourceRef.of(manifest)
     try:
-        if redact.is_secret(manifest) and not ground.read_secrets:
-            reason = "not compared: no Secret is read (--read-secrets)"
-            return Assessment(ref, manifest, Action.UNKNOWN, reason)
         return compare(ref, manifest, cluster, ground)
     except ClusterError as exc:
         if missing := _made_by_this_run(ref, manifest, exc, ground):

@@ -34,17 +34,20 @@ class _Tried:
         return isinstance(self.result, Applied) and self.result.created
 
 
+def settled(ref: ResourceRef, manifest: Manifest, ground: Ground) -> Assessment | None:
+    """What is known of it without asking for this object alone, if that is enough."""
+    seen = ground.proofs.seen(ref)
+    return _settled(ref, manifest, seen, ground) if seen is not None else None
+
+
 def compare(ref: ResourceRef, manifest: Manifest, cluster: Cluster, ground: Ground) -> Assessment:
     """What applying would do to the live object. Raises ClusterError when the server refuses."""
-    seen = ground.proofs.seen(ref)
-    if seen is not None and (settled := _settled(ref, manifest, seen, ground)):
-        return settled
     tried = None if _may_be_there(ref, manifest, ground) else _try(ref, typed.sent(manifest), cluster)
     live = None
     if tried is None or not tried.creates:
         live = cluster.get(ref)
-        if settled := _settled(ref, manifest, live, ground):
-            return settled
+        if known := _settled(ref, manifest, live, ground):
+            return known
         tried = tried or _try(ref, typed.sent(manifest), cluster)
     result = tried.result
     if isinstance(result, ClusterError):
@@ -64,6 +67,7 @@ def compare(ref: ResourceRef, manifest: Manifest, cluster: Cluster, ground: Grou
         live=live,
         merged=result.manifest,
         warnings=(*tried.warnings, *(f"{ref}: {text}" for text in result.warnings)),
+        tried=tried.payload,
         payload=tried.less,
     )
     return found if live is None else _existing(found, live, result.manifest, ground)

@@ -24,6 +24,7 @@ class Assessment:
     merged: Manifest | None = field(default=None, repr=False)  # what it becomes, by the dry-run
     warnings: tuple[str, ...] = ()
     proven: bool = False  # unchanged without a dry-run; of `live` and `merged` there is the metadata
+    tried: Manifest | None = field(default=None, repr=False)  # `manifest` as the dry-run sent it
     payload: Manifest | None = field(default=None, repr=False)  # what is sent, where that says otherwise
     cleans: bool = False  # what other managers left is cleaned up first
     recreates: bool = False  # the live object is deleted first
@@ -32,7 +33,9 @@ class Assessment:
     @property
     def sent(self) -> Manifest:
         """What is applied."""
-        return typed.sent(self.manifest) if self.payload is None else self.payload
+        if self.payload is not None:
+            return self.payload
+        return typed.sent(self.manifest) if self.tried is None else self.tried
 
     @property
     def exact(self) -> bool:

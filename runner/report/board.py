@@ -50,6 +50,7 @@ class Board:
     whole: Row = field(default_factory=lambda: Row(""))
     width: int = 0  # of a column of all names
     _rows: dict[str, Row] = field(default_factory=dict)
+    _names: dict[str, str] = field(default_factory=dict)  # each subject, cleaned
     _latest: Row | None = None
 
     @property
@@ -69,11 +70,13 @@ class Board:
 
     def note(self, progress: Progress, now: float) -> Row | None:
         """Take in the news; None when there are none."""
-        name = clean.line(progress.subject)
+        name = self._names.get(progress.subject)
+        if name is None:
+            name = self._names[progress.subject] = clean.line(progress.subject)
         known = name in self._rows or not name
         row = self._rows.setdefault(name, Row(name)) if name else self.whole
         self.width = max(self.width, min(len(name), _NAME))
-        detail = clean.line(progress.detail, _DETAIL)
+        detail = clean.line(progress.detail, _DETAIL) if progress.detail else ""
         if known and (row.phase, row.detail) == (progress.phase, detail):
             return None
         self._latest = row

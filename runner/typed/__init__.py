@@ -12,6 +12,7 @@ structs are is in shapes.json, which tests/fidelity/controller/shapes prints.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -62,17 +63,32 @@ def _struct(given: object, number: int) -> dict[str, Any]:
         raise _OtherwiseError
     fields: dict[str, tuple[str, Shape]] = _shapes()["types"][number]
     made: dict[str, Any] = {}
-    for name in [*given, *(name for name in fields if name not in given)]:
-        if name not in fields:
-            made[name] = given[name]
-            continue
-        omits, shape = fields[name]
-        if omits == "z" and not given.get(name):
-            continue
-        value = _value(given.get(name), shape)
-        if omits != "e" or not _is_empty(value, shape):
+    for name, value in given.items():
+        if name in fields:
+            _put(made, name, value, *fields[name])
+        else:
             made[name] = value
+    for name, value in _unasked(number).items():
+        if name not in given:
+            made[name] = deepcopy(value) if isinstance(value, dict) else value
     return made
+
+
+@cache
+def _unasked(number: int) -> dict[str, Any]:
+    """What is sent of a struct of which nothing is given: few fields of many, so they are looked for once."""
+    made: dict[str, Any] = {}
+    for name, (omits, shape) in _shapes()["types"][number].items():
+        _put(made, name, None, omits, shape)
+    return made
+
+
+def _put(made: dict[str, Any], name: str, given: Any, omits: str, shape: Shape) -> None:  # noqa: ANN401 -- JSON
+    if omits == "z" and not given:
+        return
+    value = _value(given, shape)
+    if omits != "e" or not _is_empty(value, shape):
+        made[name] = value
 
 
 def _value(given: Any, shape: Shape) -> Any:  # noqa: ANN401 -- JSON

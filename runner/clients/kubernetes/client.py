@@ -256,6 +256,8 @@ class KubernetesCluster:
 
     def _sent(self, request: Request) -> Request:
         policy = Policy.NEVER if self._impatient else request.policy
+        if (policy, self._acting) == (request.policy, request.acting):
+            return request
         return changed(request, policy=policy, acting=self._acting)
 
     def _object(self, reply: Reply, what: str, private: Sequence[str] = ()) -> Manifest:
