@@ -241,8 +241,7 @@ def _placed(
     everything = list(told)
     if not any(isinstance(each, Difference) for each in everything) or unit.rendering is None:
         return iter(everything)
-    own = unit.kustomization.source == session.units[session.fleet.root].kustomization.source
-    places = unit.rendering.origins() if own else ()
+    places = () if unit.rendering.foreign else unit.rendering.origins()
     scoped = plan.scoped(unit.objects, session.reached(unit.id))
     known = {ResourceRef.of(m): place for m, place in zip(scoped, places, strict=False)}
     return (

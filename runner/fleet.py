@@ -113,7 +113,7 @@ class Rendering:
     variables: Variables = field(default_factory=Variables)
     pins: Mapping[str, str] = field(default_factory=dict)
     """What everything remote that its kustomization files list stood for, by URL."""
-    foreign: bool = False  # built of files that are not this repository's
+    foreign: bool = False  # built of files that are not this repository's, or elsewhere in it
     origins: Callable[[], tuple[Place, ...]] = field(default=tuple, compare=False, repr=False)
     """Where each object is written, found out when first asked: that takes about as long as a build."""
 

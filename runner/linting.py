@@ -146,8 +146,6 @@ def _unit(unit: Unit, fleet: Fleet) -> Iterator[Remark]:
 def _problem(problem: Problem, unit: Unit, fleet: Fleet, place: Place | None = None) -> Remark:
     """At its place, else where its Kustomization is written."""
     level = Level.NOTE if problem.code == "not_fetched" else Level.ERROR
-    if _foreign(unit):  # the file is not of this repository: it is only named
-        return Remark(level, problem.code, str(problem), *_home(unit.id, fleet), unit.id, problem.hint)
     if place is None and problem.file:
         place = Place(problem.file, problem.line)
     found = place or _home(unit.id, fleet)
@@ -192,5 +190,5 @@ def _twice(fleet: Fleet) -> Iterator[Remark]:
     for ref, ids in twice((unit.id, unit.kustomization.target, unit.objects) for unit in fleet):
         for id_ in dict.fromkeys(ids):
             unit = fleet.units[id_]
-            place = None if _foreign(unit) else discover.written(ref, unit)
-            yield _problem(two_owners(ref, ids), unit, fleet, place if place and place.file else None)
+            place = discover.written(ref, unit)
+            yield _problem(two_owners(ref, ids), unit, fleet, place if place.file else None)

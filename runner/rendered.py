@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,6 +58,12 @@ class Problem:
     """What to do, where that does not go without saying."""
     entries: tuple[str, ...] = ()
     """What kustomization files list on the way to something remote, that itself as the last one."""
+
+    def only_named(self) -> Problem:
+        """The same with its file in the words alone."""
+        if not self.file:
+            return self
+        return replace(self, message=f"{Place(self.file, self.line)}: {self.message}", file="", line=0)
 
     def __str__(self) -> str:
         """Where, what, and about which object; one line for people."""

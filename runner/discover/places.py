@@ -1,4 +1,7 @@
-"""What is wrong with a Kustomization's own spec is at its object, in a file that its parent renders."""
+"""What is wrong with a Kustomization's own spec is at its object, in a file that its parent renders.
+
+So is what is wrong with files of other repositories: they can only be named.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +20,25 @@ _OF_THE_SPEC = frozenset(
 def placed(unit: Unit, parent: Unit | None) -> Unit:
     """The same; problems of its spec have the file and line where the Kustomization is written."""
     rendering = unit.rendering
-    if rendering is None or parent is None or not any(_lacks_a_place(each) for each in rendering.problems):
+    if rendering is None or parent is None:
+        return unit
+    lacking = [each for each in rendering.problems if _lacks_a_place(each, foreign=rendering.foreign)]
+    if not lacking:
         return unit
     place = written(kustomization_ref(unit.id), parent)
     problems = tuple(
-        replace(each, file=place.file, line=place.line) if _lacks_a_place(each) else each
+        replace(each, file=place.file, line=place.line) if each in lacking else each
         for each in rendering.problems
     )
     return replace(unit, rendering=replace(rendering, problems=problems))
 
 
-def _lacks_a_place(problem: Problem) -> bool:
+def _lacks_a_place(problem: Problem, *, foreign: bool) -> bool:
     """A path that the spec names and nothing in the files does counts as well."""
-    return not (problem.file or problem.subject) and (
-        problem.code in _OF_THE_SPEC or problem.message.startswith("component path '")
-    )
+    if problem.file:
+        return False
+    of_the_spec = problem.code in _OF_THE_SPEC or problem.message.startswith("component path '")
+    return foreign or (of_the_spec and not problem.subject)
 
 
 def homes(ids: Iterable[str], units: Mapping[str, Unit]) -> dict[str, Place]:
@@ -46,7 +53,9 @@ def homes(ids: Iterable[str], units: Mapping[str, Unit]) -> dict[str, Place]:
 
 
 def written(kustomization: ResourceRef, parent: Unit) -> Place:
-    """Where the object of a Kustomization is written that a parent renders."""
-    places = parent.rendering.origins() if parent.rendering else ()
+    """Where an object is written that a parent renders, in a file of this repository."""
+    if parent.rendering is None or parent.rendering.foreign:
+        return Place()
+    places = parent.rendering.origins()
     pairs = zip(parent.objects, places, strict=False)
     return next((place for each, place in pairs if ResourceRef.of(each) == kustomization), Place())

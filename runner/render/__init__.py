@@ -93,7 +93,11 @@ class Renderer:
                 self.recall.keep(k, variables, artifact.content, rendering)
             return rendering
         told = [refused(problem) for problem in explain.problems(rendering.problems, k, variables)]
-        return replace(rendering, problems=located(told, built.closure, places.files, places.at))
+        found = located(told, built.closure, places.files, places.at)
+        # Of files that are not this repository's there is no line to point at: they are only named.
+        return replace(
+            rendering, problems=tuple(each.only_named() if rendering.foreign else each for each in found)
+        )
 
     def _built(
         self, k: Kustomization, variables: Variables, artifact: Artifact, *, alone: bool

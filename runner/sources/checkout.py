@@ -254,7 +254,7 @@ class Checkout:
                     path.unlink()
             self._drop_excluded(target, "")
             revision = files[how.revision].revision if how.revision else f"latest@sha256:{_digest(target)}"
-            return Artifact(target, revision)
+            return Artifact(target, revision, foreign=True)
 
         return self._cached((how.copies, how.revision, tuple((a, f.root) for a, f in files.items())), compose)
 
@@ -286,7 +286,7 @@ def _directory(source: SourceRef, target: Directory, whole: Artifact, at: Path) 
     for entry in sorted(files.iterdir()):
         if not entry.is_symlink():
             copy_tree(entry, at / entry.name)
-    return Artifact(at, whole.revision)
+    return Artifact(at, whole.revision, foreign=True)
 
 
 def _digest_of(objects: Sequence[Manifest]) -> str:

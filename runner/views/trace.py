@@ -142,9 +142,19 @@ def _placed(found: Trace, world: Clients, unit: Unit | None, source: desired.Des
     scoped = plan.scoped(unit.objects, world.world().cluster)
     places = zip(scoped, unit.rendering.origins(), strict=True)
     place = next((each for manifest, each in places if ResourceRef.of(manifest) == found.ref), Place())
+    if unit.rendering.foreign:
+        return _elsewhere(replace(found, place=place), unit, source)
     found = replace(found, place=place, at=source.revision)
     if not place.file or place.file not in world.repository.files(source.commit):
         return found
     commit = world.repository.last_change(source.commit, place.file, place.line)
     notes = () if commit is not None else ("the history at hand does not tell which commit changed it last",)
     return replace(found, commit=commit, notes=(*found.notes, *notes))
+
+
+def _elsewhere(found: Trace, unit: Unit, source: desired.Desired) -> Trace:
+    """The same where paths are not this repository's, so that its history says nothing of them."""
+    made_of = unit.kustomization.source
+    note = f"its file is one of {made_of}: this checkout does not tell which commit changed it last"
+    at = source.checkout.fetched.get(str(made_of)) or source.revision
+    return replace(found, at=at, notes=(*found.notes, note))

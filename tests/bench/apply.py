@@ -72,7 +72,8 @@ def bench(units: int, _repeats: int) -> None:
     )
     _pairs(rows, objects)
     note("requests are those in the API server's audit log; MiB are high-water marks")
-    note(f"the controller runs with --concurrent={flux.CONCURRENT}, each round from the new artifact on")
+    flags = " ".join((f"--concurrent={flux.CONCURRENT}", *flux.RAISED))
+    note(f"the controller runs with {flags}, each round from the new artifact on")
     for each in absent:
         note(f"{peers.NOT_HERE}{each}")
 
@@ -167,7 +168,7 @@ def _kubectl(world: World, units: int) -> Row:
 
 
 def _controller(world: World, program: Path, units: int) -> Iterator[Row]:
-    with flux.at_work(program, world, units, flux.SHIPPED) as controller:
+    with flux.at_work(program, world, units) as controller:
         repository = controller.bench.repository
         for what in ROUNDS:
             world.settle()

@@ -72,7 +72,7 @@ def _theirs(done: flux.Round) -> tuple[str, ...]:
 
 def _controller(world: World, program: os.PathLike[str], units: int) -> flux.Round:
     """One reconcile of everything, once it is deployed; its client's limits are raised to have that soon."""
-    with flux.at_work(program, world, units, flux.RAISED) as controller:
+    with flux.at_work(program, world, units) as controller:
         controller.round()
         controller.bench.repository.commit()
         world.settle()

@@ -26,9 +26,8 @@ TARGET = "by-controller"
 LIMIT_SECONDS = 3600.0
 POLL_SECONDS = 1.0
 """How exactly the end is known: a list of every Kustomization is no small request."""
-SHIPPED: tuple[str, ...] = ()
 RAISED = ("--kube-api-qps=1000", "--kube-api-burst=2000")
-"""By default its client sends 50 requests a second."""
+"""By default its client sends 50 requests a second, which makes minutes of what is to be measured."""
 LABEL = f"kustomize-controller {controller.VERSION}"
 NOT_HERE = f"kustomize-controller {controller.VERSION} (`python -m tests.fidelity.controller` builds it)"
 
@@ -72,7 +71,7 @@ class Flux:
 
 
 @contextmanager
-def at_work(program: Path, world: World, units: int, flags: tuple[str, ...]) -> Iterator[Flux]:
+def at_work(program: Path, world: World, units: int) -> Iterator[Flux]:
     """A controller that has everything but the artifact: the first round is its first apply."""
     bench = harness.bench(world.plane, world.directory, "controller")
     manifests.fleet(bench.repository, TARGET, units, home=bench.namespace)
@@ -83,7 +82,7 @@ def at_work(program: Path, world: World, units: int, flags: tuple[str, ...]) -> 
         answer = bench.api.request("PATCH", f"{path}?fieldManager=flux", each, APPLY)
         if answer.status != 201:
             raise BenchError(f"{path}: {answer.body}")
-    more = (f"--concurrent={CONCURRENT}", *flags)
+    more = (f"--concurrent={CONCURRENT}", *RAISED)
     with artifacts.serving() as served, running.running(program, bench, world.directory, *more) as process:
         wait_until(
             lambda: fluxed.status(bench, "fleet").get("conditions"),

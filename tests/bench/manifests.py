@@ -83,7 +83,7 @@ def kustomization(namespace: str, name: str, path: str, **spec: object) -> Manif
         "Kustomization",
         namespace,
         name,
-        spec={"interval": "10m", "path": f"./{path}", "prune": True, "sourceRef": source, **spec},
+        spec={"interval": "1h", "path": f"./{path}", "prune": True, "sourceRef": source, **spec},
     )
 
 

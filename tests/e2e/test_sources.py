@@ -309,6 +309,32 @@ def test_files_of_this_repository_are_no_reason_for_what_another_one_has(fleet: 
         assert {reason["code"] for reason in web["reasons"]} == {"spec"}
 
 
+def test_a_file_of_another_repository_is_not_taken_for_one_of_ours(fleet: Bench, other):
+    """The same path is in both: neither its history nor a line of it is told of ours."""
+    first = put(fleet, other, colour="blue")
+    with git_server(other.path.parent) as server:
+        write_git(fleet, server.url("web"))
+        fleet.repository.write("deploy/web.yaml", config_map(fleet, "ours"))
+        fleet.repository.commit()
+        fleet.reconcile()
+        options = ("-o", "json", "--allow-private-network")
+        told = fleet.run("trace", f"ConfigMap/{fleet.namespace}/web", *options).json
+        assert (told["file"], told["line"], told["commit"]) == ("deploy/web.yaml", 1, None)
+        (note,) = told["notes"]
+        assert note.startswith(f"its file is one of {git_name(fleet)}")
+        shown = fleet.run("trace", f"configmaps/{fleet.namespace}/web", "--allow-private-network").stdout
+        assert f"deploy/web.yaml:1  (at main@sha1:{first[:8]})" in shown
+
+        other.write("deploy/web.yaml", "a: [\n")
+        other.commit()
+        built = fleet.run("build", *options).json["kustomizations"]
+        (problem,) = [error for each in built for error in each["errors"]]
+        written = fleet.repository.path.joinpath("clusters/test/all.yaml").read_text().splitlines()
+        assert problem["file"] == "clusters/test/all.yaml"
+        assert problem["line"] == written.index("---") + 2
+        assert problem["message"].startswith("deploy/web.yaml")
+
+
 def test_another_repository_that_is_suspended_or_gone(fleet: Bench, other):
     put(fleet, other, colour="blue")
     with git_server(other.path.parent) as server:

@@ -90,6 +90,10 @@ class FaultyProxy:
     def __init__(self, kubeconfig: Path) -> None:
         self.seen: list[Seen] = []
         self.rules: list[Rule] = []
+        self.asked: list[str] = []
+        """What stood in the request lines, prefixes and whole addresses included."""
+        self.prefix = ""
+        """What is in front of the server's own paths; nothing else is forwarded."""
         self._changed = threading.Condition()
         self._upstream = _Upstream(kubeconfig)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -181,6 +185,11 @@ class FaultyProxy:
 
     def _serve(self, client: BaseHTTPRequestHandler) -> None:
         url = urlsplit(client.path)
+        self.asked.append(client.path)
+        if not url.path.startswith(self.prefix):
+            client.send_error(404)
+            return
+        url = url._replace(scheme="", netloc="", path=url.path.removeprefix(self.prefix))
         query = {key: values[-1] for key, values in parse_qs(url.query, keep_blank_values=True).items()}
         body = client.rfile.read(int(client.headers.get("Content-Length") or 0))
         headers = {key: value for key, value in client.headers.items() if key.lower() != "host"}
@@ -197,7 +206,7 @@ class FaultyProxy:
             client.wfile.write(text)
             return
         with self._upstream.exchange(
-            client.command, client.path, body, {**headers, **fault.headers}
+            client.command, url.geturl(), body, {**headers, **fault.headers}
         ) as answer:
             if fault.then is not None:
                 fault.then()
@@ -266,14 +275,15 @@ def _text(section: dict[str, Any], key: str, kubeconfig: Path) -> str:
     return (kubeconfig.parent / section[key]).read_text()
 
 
-def write_kubeconfig(path: Path, server: str, **user: object) -> Path:
+def write_kubeconfig(path: Path, server: str, *, proxy: str = "", **user: object) -> Path:
     """A kubeconfig with one context, `test`, in JSON."""
+    cluster = {"server": server} | ({"proxy-url": proxy} if proxy else {})
     config = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "test",
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-        "clusters": [{"name": "test", "cluster": {"server": server}}],
+        "clusters": [{"name": "test", "cluster": cluster}],
         "users": [{"name": "test", "user": user}],
     }
     path.write_text(json.dumps(config))

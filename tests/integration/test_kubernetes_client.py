@@ -454,6 +454,24 @@ def test_a_plugin_that_fails_is_named(tmp_path):
     )
 
 
+def test_a_server_may_be_behind_a_path(proxy, tmp_path, namespace):
+    """As gateways in front of many clusters have it."""
+    proxy.prefix = "/k8s/clusters/one"
+    config = write_kubeconfig(tmp_path / "config", f"{proxy.url}/k8s/clusters/one/")
+    with closing(connect(kubeconfig=str(config), context=None)) as connected:
+        made = connected.apply(config_map(namespace, "behind"))
+        assert connected.get(ResourceRef.of(made.manifest)) == made.manifest
+    assert all(asked.startswith("/k8s/clusters/one/api") for asked in proxy.asked)
+
+
+def test_a_proxy_on_the_way_is_told_the_whole_address(proxy, tmp_path, namespace):
+    config = write_kubeconfig(tmp_path / "config", "http://cluster.example", proxy=proxy.url)
+    with closing(connect(kubeconfig=str(config), context=None)) as connected:
+        made = connected.apply(config_map(namespace, "proxied"))
+        assert connected.get(ResourceRef.of(made.manifest)) == made.manifest
+    assert all(asked.startswith("http://cluster.example/api") for asked in proxy.asked)
+
+
 def test_acting_as_somebody_else(control_plane, namespace):
     acting = connect(
         kubeconfig=str(control_plane.kubeconfig),
