@@ -15,7 +15,7 @@ from runner import diff
 from runner.changes import Affected, Cause, Why
 from runner.fleet import Fleet, Rendering, Unit, Variables
 from runner.model import Manifest
-from runner.origins import EXTERNAL, draws
+from runner.origins import draws
 from runner.ports import PathChange, PathChangeKind
 from runner.rendered import Closure, Problem
 
@@ -183,7 +183,7 @@ def _files(before: Unit, after: Unit, paths: Sequence[PathChange]) -> Iterator[W
         (each.kustomization.source, made) for each in (before, after) if (made := each.rendering) is not None
     ]
     # What is composed or fetched has paths of its own, which say nothing about those of the repository.
-    closures = [_Reads(made) for source, made in rendered if source.kind != EXTERNAL and not made.foreign]
+    closures = [_Reads(made) for _, made in rendered if not made.foreign]
     own = after.kustomization.path.removeprefix("./").strip("/")
     for change in paths:
         if change.kind is PathChangeKind.MODE:
