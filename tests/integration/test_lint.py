@@ -273,6 +273,17 @@ def test_a_source_that_the_file_maps_is_read(repository: Repository, lint: Lint)
     assert lint(code=0) == []
 
 
+def test_a_file_that_is_elsewhere_in_its_artifact_is_only_named(repository: Repository, lint: Lint):
+    """The same path is in the repository, and nothing is wrong there."""
+    made_of("Bucket", bucketName="b", endpoint="s3.example")(repository)
+    repository.write("vendor/x/apps/c.yaml", BROKEN)
+    repository.write("apps/c.yaml", config("fine"))
+    repository.write("kustodian.yaml", {"sources": {"Bucket/flux-system/other": "./vendor/x"}})
+    (told,) = lint()
+    assert (told["file"], told["line"]) == (f"{ENTRY}/x.yaml", 1)
+    assert told["message"].startswith("apps/c.yaml:")
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
