@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -82,14 +83,14 @@ def _everything(world: World, units: int, absent: list[str]) -> Iterator[Row]:
     yield _loop(world, "loop-before", units)
     yield from _ours(world, units)
     yield _loop(world, "loop-after", units)
+    if peers.kubectl():
+        yield from _kubectl(world, units)
+    else:
+        absent.append("kubectl (on PATH)")
     if program := flux.found():
         yield from _controller(world, program, units)
     else:
         absent.append(flux.NOT_HERE)
-    if peers.kubectl():
-        yield _kubectl(world, units)
-    else:
-        absent.append("kubectl (on PATH)")
 
 
 def _pairs(rows: Sequence[Row], objects: int) -> None:
@@ -154,17 +155,16 @@ def _run(world: World, what: str, once: Callable[[], Usage], who: str = _OURS) -
     return Row(who, what, usage.wall, requests.all, usage.cpu, usage.own, rest or None)
 
 
-def _kubectl(world: World, units: int) -> Row:
+def _kubectl(world: World, units: int) -> Iterator[Row]:
     """The same objects, rendered beforehand, without waiting for health."""
     world.make_namespace("by-kubectl")
     file = world.directory / "rendered.yaml"
     objects = manifests.applications("by-kubectl", units)
-    flags = ["--kubeconfig", world.plane.kubeconfig, "--server-side", "--force-conflicts", "--filename", file]
+    flags = ["--kubeconfig", str(world.plane.kubeconfig), "--server-side", "--force-conflicts"]
     file.write_text(yaml.dump_all(objects, Dumper=yaml.CSafeDumper, sort_keys=False))
     for what in ROUNDS:
-        yield _run(
-            world, what, lambda: run([peers.kubectl(), "apply", *flags]), "kubectl apply --server-side"
-        )
+        once = functools.partial(run, [peers.kubectl(), "apply", *flags, "--filename", file])
+        yield _run(world, what, once, "kubectl apply --server-side")
 
 
 def _controller(world: World, program: Path, units: int) -> Iterator[Row]:

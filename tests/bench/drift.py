@@ -6,6 +6,7 @@ import json
 import os
 import statistics
 import sys
+from pathlib import Path
 
 from tests.bench import flux, manifests, peers
 from tests.bench.counted import Requests, counted
@@ -56,10 +57,10 @@ def bench(units: int, _repeats: int) -> None:
 
 
 def _look(world: World, repository: Repository) -> tuple[Usage, Requests, int]:
-    where = ["--repo", repository.path, "--entry", ENTRY, "--root", f"{FLUX_NAMESPACE}/fleet"]
+    where = ["--repo", str(repository.path), "--entry", ENTRY, "--root", f"{FLUX_NAMESPACE}/fleet"]
     argv = [sys.executable, "-m", "runner.cli", "drift", "-o", "json", *where]
     with counted(world.plane, ADMIN) as requests:
-        usage = run([*argv, "--kubeconfig", world.plane.kubeconfig])
+        usage = run([*argv, "--kubeconfig", str(world.plane.kubeconfig)])
     drifted = json.loads(usage.stdout)["drifted"]
     return usage, requests, sum(len(each["objects"]) for each in drifted)
 
@@ -70,8 +71,8 @@ def _theirs(done: flux.Round) -> tuple[str, ...]:
     return f"{flux.LABEL}, one round", *wall, number(done.cpu), requests, mebibytes(done.memory)
 
 
-def _controller(world: World, program: os.PathLike[str], units: int) -> flux.Round:
-    """One reconcile of everything, once it is deployed; its client's limits are raised to have that soon."""
+def _controller(world: World, program: Path, units: int) -> flux.Round:
+    """One reconcile of everything, once it is deployed."""
     with flux.at_work(program, world, units) as controller:
         controller.round()
         controller.bench.repository.commit()

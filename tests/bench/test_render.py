@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.bench import measure, overlays, peers, render
 from tests.fidelity.compare import Case
 
 
-def _shares(fleet: list[Case]) -> dict[str, float]:
+def _shares(fleet: Sequence[Case]) -> dict[str, float]:
     kfiles = [(case.root / case.path / "kustomization.yaml").read_text() for case in fleet]
     having = {key: sum(f"{key}:" in text for text in kfiles) for key in ("patches", "components")}
     having["substitute"] = sum("postBuild" in case.kustomization["spec"] for case in fleet)
