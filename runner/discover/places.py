@@ -52,10 +52,10 @@ def homes(ids: Iterable[str], units: Mapping[str, Unit]) -> dict[str, Place]:
     return found
 
 
-def written(kustomization: ResourceRef, parent: Unit) -> Place:
+def written(ref: ResourceRef, parent: Unit) -> Place:
     """Where an object is written that a parent renders, in a file of this repository."""
     if parent.rendering is None or parent.rendering.foreign:
         return Place()
     places = parent.rendering.origins()
     pairs = zip(parent.objects, places, strict=False)
-    return next((place for each, place in pairs if ResourceRef.of(each) == kustomization), Place())
+    return next((place for each, place in pairs if ResourceRef.of(each) == ref), Place())

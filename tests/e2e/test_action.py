@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from runner import action
+from tests import workflow
 from tests.e2e.harness import ENTRY, Bench, config_map, deployment, kustomization
 from tests.fakes.github import ROBOT, TOKEN, Fault, Server
 
@@ -39,17 +40,8 @@ class Push:
         self.temp.mkdir()
         self.payload: dict[str, object] = {}
         self.environment = {
+            **workflow.environment(world.repository.path, self.temp, server.url),
             "GITHUB_EVENT_NAME": "push",
-            "GITHUB_EVENT_PATH": str(self.temp / "event.json"),
-            "GITHUB_WORKSPACE": str(world.repository.path),
-            "GITHUB_OUTPUT": str(self.temp / "output"),
-            "GITHUB_STEP_SUMMARY": str(self.temp / "summary.md"),
-            "GITHUB_REPOSITORY": "acme/fleet",
-            "GITHUB_SERVER_URL": "https://github.example",
-            "GITHUB_API_URL": server.url,
-            "GITHUB_RUN_ID": "42",
-            "GITHUB_REF": "refs/heads/main",
-            "RUNNER_TEMP": str(self.temp),
             "INPUT_ENTRY": ENTRY,
             "INPUT_ROOT": world.root,
             "INPUT_TOKEN": TOKEN,

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tests import workflow
 from tests.cluster.api import MERGE
 from tests.e2e.harness import Bench
 from tests.e2e.whole import Fleet, fleet
@@ -66,22 +67,13 @@ class Job:
         environment = {
             **os.environ,
             **world.env,
+            **workflow.environment(world.repository.path, self.temp, self.server.url),
             "GITHUB_EVENT_NAME": event,
-            "GITHUB_EVENT_PATH": str(self.temp / "event.json"),
-            "GITHUB_WORKSPACE": str(world.repository.path),
-            "GITHUB_OUTPUT": str(self.temp / "output"),
-            "GITHUB_STEP_SUMMARY": str(self.temp / "summary.md"),
-            "GITHUB_REPOSITORY": "acme/fleet",
-            "GITHUB_SERVER_URL": "https://github.example",
-            "GITHUB_API_URL": self.server.url,
-            "GITHUB_RUN_ID": "42",
-            "GITHUB_REF": "refs/heads/main",
-            "RUNNER_TEMP": str(self.temp),
             "INPUT_CLUSTER": "test",
             "INPUT_TOKEN": TOKEN,
             "INPUT_KUBECONFIG": world.kubeconfig.read_text(),
             "INPUT_CACHE-DIR": str(self.temp / "cache"),
-            **{f"INPUT_{name.upper().replace('_', '-')}": value for name, value in inputs.items()},
+            **workflow.inputs(**inputs),
         }
         command = [sys.executable, "-u", "-m", "runner.cli", "action"]
         with tempfile.TemporaryFile() as log:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from runner import action
+from tests import workflow
 from tests.e2e.harness import ENTRY, Bench, config_map, kustomization
 
 pytestmark = pytest.mark.cluster
@@ -55,7 +56,7 @@ def act(world: Bench, directory: Path, event: str, payload: dict[str, Any], **in
         "RUNNER_TEMP": str(directory),
         "INPUT_CLUSTER": "test",
         "INPUT_COMMENT": "never",
-        **{f"INPUT_{name.upper().replace('_', '-')}": value for name, value in inputs.items()},
+        **workflow.inputs(**inputs),
     }
     log = io.StringIO()
     return action.run(environment, log, log), log.getvalue()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from runner import action
+from tests import workflow
 from tests.e2e.harness import ENTRY, Bench, config_map, kustomization
 from tests.e2e.test_drift import edit, live, where
 from tests.fakes.github import TOKEN, Server
@@ -39,21 +40,13 @@ class Job:
             (self.temp / name).unlink(missing_ok=True)
         (self.temp / "event.json").write_text(json.dumps({"schedule": "17 * * * *"}))
         environment = {
+            **workflow.environment(self.world.repository.path, self.temp, self.server.url),
             "GITHUB_EVENT_NAME": event,
-            "GITHUB_EVENT_PATH": str(self.temp / "event.json"),
-            "GITHUB_WORKSPACE": str(self.world.repository.path),
-            "GITHUB_OUTPUT": str(self.temp / "output"),
-            "GITHUB_STEP_SUMMARY": str(self.temp / "summary.md"),
-            "GITHUB_REPOSITORY": "acme/fleet",
-            "GITHUB_SERVER_URL": "https://github.example",
-            "GITHUB_API_URL": self.server.url,
-            "GITHUB_RUN_ID": "42",
-            "RUNNER_TEMP": str(self.temp),
             "INPUT_ENTRY": ENTRY,
             "INPUT_ROOT": self.world.root,
             "INPUT_TOKEN": TOKEN,
             "INPUT_KUBECONFIG": self.world.kubeconfig.read_text(),
-            **{f"INPUT_{name.upper().replace('_', '-')}": value for name, value in inputs.items()},
+            **workflow.inputs(**inputs),
         }
         log = io.StringIO()
         code = action.run(environment, log, log)

@@ -18,6 +18,7 @@ import pytest
 
 from runner import action
 from runner.report import comment
+from tests import workflow
 from tests.cluster import ControlPlane
 from tests.e2e.harness import Repository
 from tests.fakes.github import ROBOT, TOKEN, Server
@@ -106,14 +107,7 @@ def story(
     repository.commit("the fleet")
     with Server() as server:
         environment = {
-            "GITHUB_EVENT_PATH": str(tmp_path / "event.json"),
-            "GITHUB_WORKSPACE": str(repository.path),
-            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
-            "GITHUB_REPOSITORY": "acme/fleet",
-            "GITHUB_SERVER_URL": "https://github.example",
-            "GITHUB_API_URL": server.url,
-            "GITHUB_RUN_ID": "42",
-            "GITHUB_REF": "refs/heads/main",
+            **workflow.environment(repository.path, tmp_path, server.url),
             "INPUT_ENTRY": ENTRY,
             "INPUT_TOKEN": TOKEN,
             "INPUT_KUBECONFIG": plane.kubeconfig.read_text(),

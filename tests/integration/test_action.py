@@ -15,6 +15,7 @@ import pytest
 
 from runner import action
 from runner.clients.kustomize.compile import build as compile_worker
+from tests import workflow
 from tests.e2e.harness import Repository
 from tests.fakes.github import TOKEN, Fault, Server
 
@@ -69,9 +70,9 @@ class Step:
         for name in ("output", "summary.md"):
             (self.temp / name).unlink(missing_ok=True)
         (self.temp / "event.json").write_text(json.dumps(self.payload))
-        given = {f"INPUT_{name.upper().replace('_', '-')}": value for name, value in inputs.items()}
+        given = {"GITHUB_EVENT_NAME": event, **workflow.inputs(**inputs)}
         log = io.StringIO()
-        code = action.run({**self.environment, "GITHUB_EVENT_NAME": event, **given}, log, log)
+        code = action.run({**self.environment, **given}, log, log)
         written = dict(line.split("=", 1) for line in (self.temp / "output").read_text().splitlines())
         return code, log.getvalue(), written, (self.temp / "summary.md").read_text()
 
@@ -104,15 +105,7 @@ def step(tmp_path: Path, server: Server) -> Step:
         "repository": {"default_branch": "main"},
     }
     made.environment = {
-        "GITHUB_EVENT_PATH": str(temp / "event.json"),
-        "GITHUB_WORKSPACE": str(repository.path),
-        "GITHUB_OUTPUT": str(temp / "output"),
-        "GITHUB_STEP_SUMMARY": str(temp / "summary.md"),
-        "GITHUB_REPOSITORY": "acme/fleet",
-        "GITHUB_SERVER_URL": "https://github.example",
-        "GITHUB_API_URL": server.url,
-        "GITHUB_RUN_ID": "42",
-        "RUNNER_TEMP": str(temp),
+        **workflow.environment(repository.path, temp, server.url),
         "INPUT_ENTRY": ENTRY,
         "INPUT_TOKEN": TOKEN,
     }

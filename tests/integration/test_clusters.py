@@ -11,6 +11,7 @@ import yaml
 
 from runner import action, cli
 from runner.clients.kustomize.compile import build as compile_worker
+from tests import workflow
 from tests.e2e.harness import ENTRY, Repository
 from tests.integration.edited import config, small
 
@@ -129,7 +130,7 @@ def preview(repository: Repository, tmp_path: Path):
         event.write_text(
             json.dumps({"number": 5, "pull_request": pull, "repository": {"default_branch": "main"}})
         )
-        given = {f"INPUT_{name.upper().replace('_', '-')}": value for name, value in inputs.items()}
+        given = workflow.inputs(**inputs)
         environment = {
             "GITHUB_EVENT_NAME": "pull_request",
             "GITHUB_EVENT_PATH": str(event),

@@ -23,6 +23,7 @@ from runner.forge import Annotation, Level
 from runner.model import Action, Change, Held, Outcome, ResourceRef, Run, State
 from runner.options import Options, PruneLimit
 from runner.report import summary
+from tests import workflow
 
 ROOT = Path(__file__).parents[2]
 METADATA = yaml.safe_load((ROOT / "action.yml").read_text())
@@ -82,7 +83,7 @@ def environment(tmp_path):
 
 
 def given(environment, **inputs):
-    named = {f"INPUT_{name.upper().replace('_', '-')}": value for name, value in inputs.items()}
+    named = workflow.inputs(**inputs)
     return Inputs({**environment, **named})
 
 
