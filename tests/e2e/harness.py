@@ -187,6 +187,13 @@ class Bench:
             if event["verb"] in WRITES and "dryRun=All" not in event["requestURI"]
         ]
 
+    def deployed(self) -> list[str]:
+        """The writes to what is deployed: neither to our records and the lock, nor an Event.
+
+        The last ones about a Kustomization may come while its children are under way.
+        """
+        return [each for each in self.writes() if "/kustodian-" not in each and not each.endswith("/events")]
+
     def events(self) -> list[dict[str, Any]]:
         """The audit log of this test's user, once a request that was sent now is in it."""
         probe = f"/api/v1/namespaces/{self.namespace}/configmaps/probe-{uuid.uuid4().hex[:8]}"

@@ -48,8 +48,8 @@ def test_replicas_belong_to_the_autoscaler_and_to_nobody_else(world: Bench):
     clean(world)
 
 
-def test_what_a_policy_fills_in_since_is_no_drift(world: Bench):
-    deployed(world, config_map(world, "one"), config_map(world, "two"))
+def test_what_a_policy_fills_in_since_is_no_drift(alone: Bench):
+    deployed(alone, config_map(alone, "one"), config_map(alone, "two"))
     group = "/apis/admissionregistration.k8s.io/v1"
     name = f"fill-{uuid.uuid4().hex[:8]}"
     filled = '[JSONPatch{op: "add", path: "/data/filled", value: "in"}]'
@@ -59,7 +59,7 @@ def test_what_a_policy_fills_in_since_is_no_drift(world: Bench):
         "operations": ["CREATE", "UPDATE"],
         "resources": ["configmaps"],
     }
-    place = {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}}
+    place = {"matchLabels": {"kubernetes.io/metadata.name": alone.namespace}}
     policy = {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingAdmissionPolicy",
@@ -78,27 +78,27 @@ def test_what_a_policy_fills_in_since_is_no_drift(world: Bench):
         "metadata": {"name": name},
         "spec": {"policyName": name},
     }
-    assert world.api.request("POST", f"{group}/mutatingadmissionpolicies", policy).status == 201
-    assert world.api.request("POST", f"{group}/mutatingadmissionpolicybindings", binding).status == 201
+    assert alone.api.request("POST", f"{group}/mutatingadmissionpolicies", policy).status == 201
+    assert alone.api.request("POST", f"{group}/mutatingadmissionpolicybindings", binding).status == 201
     try:
 
         def at_work() -> bool:
-            body = config_map(world, "one")
-            target = f"{where(world, 'configmaps', 'one')}?dryRun=All"
-            return "filled" in str(world.api.request("PUT", target, body).body.get("data"))
+            body = config_map(alone, "one")
+            target = f"{where(alone, 'configmaps', 'one')}?dryRun=All"
+            return "filled" in str(alone.api.request("PUT", target, body).body.get("data"))
 
         wait_until(at_work, "the policy is at work")
-        clean(world)
-        path = f"{where(world, 'configmaps', 'one')}?fieldManager=kubectl-edit"
-        assert world.api.request("PATCH", path, {"data": {"key": "by hand"}}, MERGE).status == 200
-        (told,) = objects(drift(world)).values()
+        clean(alone)
+        path = f"{where(alone, 'configmaps', 'one')}?fieldManager=kubectl-edit"
+        assert alone.api.request("PATCH", path, {"data": {"key": "by hand"}}, MERGE).status == 200
+        (told,) = objects(drift(alone)).values()
         assert blamed(told) == {"data.key": "kubectl-edit"}
-        drift(world, "--policy", "correct")
-        assert live(world, "configmaps", "one")["data"] == {"filled": "in", "key": "value"}
-        clean(world)
+        drift(alone, "--policy", "correct")
+        assert live(alone, "configmaps", "one")["data"] == {"filled": "in", "key": "value"}
+        clean(alone)
     finally:
-        world.api.request("DELETE", f"{group}/mutatingadmissionpolicybindings/{name}")
-        world.api.request("DELETE", f"{group}/mutatingadmissionpolicies/{name}")
+        alone.api.request("DELETE", f"{group}/mutatingadmissionpolicybindings/{name}")
+        alone.api.request("DELETE", f"{group}/mutatingadmissionpolicies/{name}")
 
 
 SIDECAR = {"name": "proxy", "image": "registry.example/proxy:1"}
@@ -116,35 +116,35 @@ def inject(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     return patch
 
 
-def test_what_a_webhook_puts_in_is_no_drift_and_not_fought_over(world: Bench, tmp_path: Any):
-    deployed(world, deployment(world, "server", replicas=0), deployment(world, "later", replicas=0))
-    with webhook(world.api, tmp_path, world.namespace, inject, ("apps", "deployments")):
+def test_what_a_webhook_puts_in_is_no_drift_and_not_fought_over(alone: Bench, tmp_path: Any):
+    deployed(alone, deployment(alone, "server", replicas=0), deployment(alone, "later", replicas=0))
+    with webhook(alone.api, tmp_path, alone.namespace, inject, ("apps", "deployments")):
 
         def at_work() -> bool:
-            target = f"{where(world, 'deployments', 'server')}?dryRun=All"
-            answer = world.api.request("PUT", target, deployment(world, "server", replicas=0))
+            target = f"{where(alone, 'deployments', 'server')}?dryRun=All"
+            answer = alone.api.request("PUT", target, deployment(alone, "server", replicas=0))
             return "registry.example/proxy" in str(answer.body)
 
         wait_until(at_work, "the webhook is at work")
-        clean(world)
-        edit(world, "deployments", "server", {"metadata": {"labels": {"theirs": "x"}}}, "somebody")
-        injected = live(world, "deployments", "server")["spec"]["template"]["spec"]
+        clean(alone)
+        edit(alone, "deployments", "server", {"metadata": {"labels": {"theirs": "x"}}}, "somebody")
+        injected = live(alone, "deployments", "server")["spec"]["template"]["spec"]
         assert [each["name"] for each in injected["containers"]] == ["app", "proxy"]
-        clean(world)
+        clean(alone)
 
-        edit(world, "deployments", "server", {"spec": {"replicas": 2}}, "somebody")
-        (told,) = objects(drift(world)).values()
+        edit(alone, "deployments", "server", {"spec": {"replicas": 2}}, "somebody")
+        (told,) = objects(drift(alone)).values()
         assert blamed(told) == {"spec.replicas": "somebody"}, "what is put in is nobody's doing"
-        drift(world, "--policy", "correct")
+        drift(alone, "--policy", "correct")
 
-        spec = live(world, "deployments", "server")["spec"]
+        spec = live(alone, "deployments", "server")["spec"]
         assert spec["replicas"] == 0
         assert [each["name"] for each in spec["template"]["spec"]["containers"]] == ["app", "proxy"]
         assert spec["template"]["spec"]["priorityClassName"] == "system-node-critical"
-        clean(world)
-        before = [w for w in world.writes() if "deployments" in w]
-        drift(world, "--policy", "correct")
-        assert [w for w in world.writes() if "deployments" in w] == before
+        clean(alone)
+        before = [w for w in alone.writes() if "deployments" in w]
+        drift(alone, "--policy", "correct")
+        assert [w for w in alone.writes() if "deployments" in w] == before
 
 
 def test_what_is_suspended_in_git_is_not_looked_at(world: Bench):

@@ -54,11 +54,6 @@ def holder(world: Bench) -> str:
     return str(((world.get(lease(world)) or {}).get("spec") or {}).get("holderIdentity") or "")
 
 
-def objects(world: Bench) -> list[str]:
-    """The writes to what is deployed; records are refreshed when another test changes the server's rules."""
-    return [each for each in world.writes() if "kustodian" not in each and not each.endswith("/events")]
-
-
 def tries(request: Seen) -> bool:
     """A dry-run of the second stage: the run holds the lock, and has written the first."""
     return request.path.endswith("/configmaps/one") and "dryRun" in request.query
@@ -115,9 +110,9 @@ def test_a_paused_run_that_wakes_up_after_another_one_took_its_lock_changes_noth
     assert not list(filter(applies, proxy.seen))
     assert app.records() == before
     assert holder(app) == ""
-    last = objects(app)
+    last = app.writes()
     app.reconcile(*SHORT)
-    assert objects(app) == last
+    assert app.writes() == last
 
 
 def test_a_lock_that_is_taken_away_stops_writes_at_once_and_says_by_whom(app: Bench, tmp_path: Path):

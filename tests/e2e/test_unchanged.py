@@ -25,6 +25,10 @@ WRITES = ("POST", "PATCH", "PUT", "DELETE")
 @pytest.fixture
 def app(world: Bench) -> Bench:
     """A fleet with one application that was deployed."""
+    return deployed(world)
+
+
+def deployed(world: Bench) -> Bench:
     world.repository.write(
         "clusters/test/app.yaml", kustomization(world, "app", "app", wait=True, timeout="20s")
     )
@@ -178,8 +182,9 @@ def test_where_policies_may_not_be_seen_every_object_is_tried(app: Bench, tmp_pa
     assert (sent(run)["DRYRUN"], written(run)) == (MANY + 2, 0)
 
 
-def test_what_a_webhook_puts_in_is_taken_as_it_is(app: Bench, tmp_path: Path):
+def test_what_a_webhook_puts_in_is_taken_as_it_is(alone: Bench, tmp_path: Path):
     """Applied once with it, and from then on nobody fights over it."""
+    app = deployed(alone)
 
     def changes(manifest: dict[str, Any]) -> list[dict[str, Any]]:
         if not manifest["metadata"]["name"].startswith("cm-"):
