@@ -19,6 +19,8 @@ KEY_NAME = "kustodian"
 KEY_FIELD = "digest-key"
 KEY_BYTES = 32
 _ATTEMPTS = 5
+_CHANGED = {"Conflict", "AlreadyExists", "NotFound"}
+"""The server's words when somebody wrote in between."""
 
 
 @dataclass(slots=True)
@@ -62,17 +64,21 @@ class Store:
     def write(self, record: Record) -> None:
         """Create or replace a record; one that would be the same is not written.
 
+        A write whose answer is lost is made again unless it is there: of what is recorded nothing may be
+        in doubt.
+
         Raises:
             LockLost: a later holder of the lock has written this record.
             GuardError: the record is too large.
         """
-        if self.stored.get(record.kustomization) == record:
-            return
-        for _ in range(_ATTEMPTS):
+        for left in reversed(range(_ATTEMPTS)):
+            if self.stored.get(record.kustomization) == record:
+                return
             try:
                 self._remember(record, self._send(state.encode(record), record))
-            except Refused as exc:
-                if exc.reason not in {"Conflict", "AlreadyExists", "NotFound"}:
+            except ClusterError as exc:
+                unanswered = not (exc.code or exc.reason)  # what is there tells whether it was written
+                if exc.reason not in _CHANGED and not (unanswered and left):
                     raise
                 record = self._reread(record)
             else:
@@ -138,15 +144,18 @@ class Store:
         return self.cluster.replace({**config_map, "metadata": meta})
 
     def _reread(self, record: Record) -> Record:
-        """Somebody wrote in between: go on when it was not a later holder of the lock, nor undo a pause."""
+        """What is there may be another: go on when no later holder of the lock wrote it; keep a pause."""
         live = self.cluster.get(state.config_map_ref(record.kustomization))
         with self._lock:
+            self.stored.pop(record.kustomization, None)
             self._versions.pop(record.kustomization, None)
         if live is None:
             return record
         found = state.decode(live)
         _outranks(record.fence, found)
         with self._lock:
+            self.stored[record.kustomization] = found
+            self.uids[record.kustomization] = live["metadata"]["uid"]
             self._versions[record.kustomization] = live["metadata"]["resourceVersion"]
         return replace(record, pause=found.pause)
 

@@ -13,10 +13,10 @@ from tests.bench.measure import BenchError
 from tests.bench.table import SPREAD, note, spread, table
 from tests.bench.world import World, fresh
 from tests.e2e.act import events, image
-from tests.e2e.act.relay import Relay
 from tests.e2e.act.runner import Runner
 from tests.e2e.harness import ENTRY
 from tests.e2e.image.daemon import Docker, Missing, docker
+from tests.integration.relay import Relay
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def _bench(found: Docker, world: World, units: int, repeats: int) -> None:
     manifests.fleet(repository, "fleet", units)
     payload = events.push(events.NOTHING, repository.commit())
     directory = world.directory / "action"
-    with image.build(found, directory) as action, Relay(world.plane.server, found) as relay:
+    with image.build(found, directory) as action, Relay(world.plane.server, found.gateway) as relay:
         kubeconfig = relay.kubeconfig(world.plane.kubeconfig)
         inputs = {"entry": ENTRY, "root": f"{FLUX_NAMESPACE}/fleet", "kubeconfig": kubeconfig}
 

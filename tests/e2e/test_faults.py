@@ -67,6 +67,27 @@ def test_the_server_restarts_in_the_middle_of_a_wait(fresh_control_plane, tmp_pa
         assert world.writes() == writes, "the lock was given back, and nothing is left to do"
 
 
+@pytest.mark.parametrize("fault", [Fault(lose=True), Fault(drop=True)], ids=["written", "not-written"])
+def test_records_whose_answers_are_lost_are_looked_for(world: Bench, tmp_path: Path, fault: Fault):
+    """As when the server restarts at the end of a Kustomization, not in its wait."""
+    world.repository.write("clusters/test/app.yaml", kustomization(world, "app", "app"))
+    world.repository.write("app/one.yaml", config_map(world, "one"))
+    world.repository.commit()
+
+    def records(request: Seen) -> bool:
+        return writes(request) and "/configmaps" in request.path and b"kustodian-app" in request.body
+
+    with FaultyProxy(world.kubeconfig) as proxy:
+        proxy.on(records, fault, times=2)
+        result = world.reconcile(kubeconfig=proxy.kubeconfig(tmp_path))
+        assert not any(rule.times for rule in proxy.rules)
+
+    assert {k["state"] for k in result.json["kustomizations"]} == {"ready"}
+    before = world.writes()
+    world.reconcile()
+    assert world.writes() == before
+
+
 def watches(request: Seen) -> bool:
     return request.path.endswith("/configmaps") and "watch" in request.query
 

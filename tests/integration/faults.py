@@ -43,6 +43,8 @@ class Fault:
 
     answer: tuple[int, dict[str, str], bytes] | None = None
     """Answer this without asking the server."""
+    drop: bool = False
+    """Cut the connection instead of forwarding it."""
     lose: bool = False
     """Forward it, but cut the connection instead of answering."""
     headers: dict[str, str] = field(default_factory=dict)
@@ -196,6 +198,10 @@ class FaultyProxy:
         fault = self._fault(Seen(client.command, url.path, query, headers, body))
         if fault.hold is not None:
             fault.hold.wait(30)
+        if fault.drop:
+            client.close_connection = True
+            client.connection.shutdown(socket.SHUT_RDWR)
+            return
         if fault.answer is not None:
             code, extra, text = fault.answer
             client.send_response(code)

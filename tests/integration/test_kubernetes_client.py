@@ -24,6 +24,7 @@ from runner.model import ResourceRef
 from runner.ports import WatchEventType
 from tests.cluster import ControlPlane, wait_until
 from tests.integration.faults import Fault, FaultyProxy, Seen, status, write_kubeconfig
+from tests.integration.relay import Relay
 
 pytestmark = pytest.mark.cluster
 pytest_plugins = ["tests.cluster.fixture"]
@@ -412,6 +413,28 @@ def test_an_untrusted_server_is_no_reason_to_wait(control_plane, tmp_path):
     ):
         connect(kubeconfig=str(config), context=None).version()
     assert time.monotonic() - started < 3
+
+
+def test_a_server_that_hangs_up_in_the_handshake_is_trusted_and_asked_again(
+    control_plane, cluster, namespace, tmp_path
+):
+    cluster.apply(config_map(namespace, color="red"))
+    with Relay(control_plane.server) as relay:
+        config = tmp_path / "config"
+        config.write_text(relay.kubeconfig(control_plane.kubeconfig))
+        with closing(connect(kubeconfig=str(config), context=None)) as relayed:
+            relay.hang_up(2)
+            assert relayed.get(ref(namespace))["data"] == {"color": "red"}
+        with closing(connect(kubeconfig=str(config), context=None)) as relayed:
+            relay.hang_up(1_000)
+            with pytest.raises(ClusterError, match=r"127\.0\.0\.1:\d+ cut the connection$"):
+                relayed.impatient().version()
+
+
+def test_a_server_that_speaks_no_tls_is_told_in_the_librarys_words(proxy, tmp_path):
+    config = write_kubeconfig(tmp_path / "config", proxy.url.replace("http", "https"))
+    with pytest.raises(ClusterError, match=r"is not trusted: \[SSL.*wrong version number"):
+        connect(kubeconfig=str(config), context=None).version()
 
 
 def test_a_plugins_token_is_renewed_when_it_is_refused(proxy, tmp_path):

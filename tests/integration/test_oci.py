@@ -24,6 +24,7 @@ from runner.registries import Certificates, Layer, OciAccess, ProxyAccess
 from tests.cluster import wait_until
 from tests.cluster.certificates import Authority
 from tests.fidelity.oracle import found as flux_program
+from tests.integration.relay import Relay
 from tests.registry import Gate, Rule, registry
 from tests.registry.gate import PASSWORD, USER
 from tests.registry.server import INDEX, LAYER, MANIFEST, entry, packed
@@ -546,6 +547,18 @@ def test_an_encrypted_registry_is_known_by_its_name_not_its_address(real, make, 
         other = f"other.test:{gate.host.partition(':')[2]}"
         refused(named(make), access(other, certificates=ca), tmp_path, "cannot be trusted")
         assert len(gate.seen) == asked
+
+
+def test_a_registry_that_hangs_up_in_the_handshake_is_asked_again(real, make, tmp_path, authority):
+    real.push("fleet/web", "1.0.0", FILES)
+    ca = Certificates(named=True, ca=authority.credential.certificate.decode())
+    with (
+        Gate.before(real.host, tls=serving(authority, tmp_path)) as gate,
+        Relay(f"https://{gate.host}") as relay,
+    ):
+        host = f"{NAME}:{relay.address.partition(':')[2]}"
+        relay.hang_up(1)
+        assert pulled(named(make), access(host, certificates=ca), tmp_path) == FILES
 
 
 def test_the_machines_own_authorities(real, make, tmp_path, authority, monkeypatch):

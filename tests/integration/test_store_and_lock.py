@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from runner import inventory, lock, state
 from runner.clients.clock import SystemClock
 from runner.clients.kubernetes import KubernetesCluster, WatchingObserver, connect
-from runner.errors import GuardError, LockError, LockLost
+from runner.errors import ClusterError, GuardError, LockError, LockLost
 from runner.inventory import Entry
 from runner.lock import LockOptions
 from runner.model import ResourceRef, State
@@ -23,6 +24,7 @@ from runner.proof import Proof
 from runner.state import Deployment, Record, Snapshot
 from runner.store import Store
 from tests.cluster import ControlPlane, wait_until
+from tests.integration.faults import Fault, FaultyProxy, writes
 
 pytestmark = pytest.mark.cluster
 
@@ -31,6 +33,15 @@ pytestmark = pytest.mark.cluster
 def cluster(control_plane: ControlPlane) -> Iterator[KubernetesCluster]:
     with closing(connect(kubeconfig=str(control_plane.kubeconfig), context=None)) as connected:
         yield connected
+
+
+@pytest.fixture
+def proxied(control_plane: ControlPlane, tmp_path: Path) -> Iterator[tuple[FaultyProxy, KubernetesCluster]]:
+    """A client behind a proxy that misbehaves when it is told to."""
+    with FaultyProxy(control_plane.kubeconfig) as proxy:
+        config = proxy.kubeconfig(tmp_path)
+        with closing(connect(kubeconfig=str(config), context=None)) as cluster:
+            yield proxy, cluster
 
 
 @pytest.fixture
@@ -93,6 +104,36 @@ def test_a_foreign_edit_between_read_and_write_does_no_harm(cluster: KubernetesC
     newer = record(namespace, state=State.FAILED)
     store.write(newer)
     assert read(cluster, namespace) == newer
+
+
+@pytest.mark.parametrize(
+    ("fault", "sent"), [(Fault(lose=True), 1), (Fault(drop=True), 2)], ids=["written", "not-written"]
+)
+@pytest.mark.parametrize("before", [0, 1], ids=["create", "replace"])
+def test_a_write_without_an_answer_is_looked_for_and_made_again(
+    proxied: tuple[FaultyProxy, KubernetesCluster], namespace: str, before: int, fault: Fault, sent: int
+):
+    """Such as when the server is restarted: nothing is left in doubt, and nothing is written twice."""
+    proxy, cluster = proxied
+    store, wanted = Store(cluster), record(namespace)
+    if before:
+        store.write(record(namespace, state=State.FAILED))
+    proxy.on(writes, fault)
+    store.write(wanted)
+    assert read(cluster, namespace) == wanted
+    assert len(list(filter(writes, proxy.seen))) == before + sent
+
+    store.write(replace(wanted, state=State.FAILED))
+    assert read(cluster, namespace) == replace(wanted, state=State.FAILED)
+
+
+def test_a_write_that_never_has_an_answer_says_so(
+    proxied: tuple[FaultyProxy, KubernetesCluster], namespace: str
+):
+    proxy, cluster = proxied
+    proxy.on(writes, Fault(drop=True), times=99)
+    with pytest.raises(ClusterError, match=r"kustodian-fleet create failed: .* cut the connection$"):
+        Store(cluster).write(record(namespace))
 
 
 def test_an_earlier_holder_never_overwrites_a_later_one(cluster: KubernetesCluster, namespace: str):

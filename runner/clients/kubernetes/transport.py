@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from urllib3 import exceptions
 
 from runner.clients.kubernetes.failures import Reply, warnings_of
 from runner.clients.kubernetes.retries import PATIENCE, Attempts, Cancelled, Gate, Lost, Policy, Stage
+from runner.clients.network.tls import hung_up
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 60.0
@@ -264,7 +266,7 @@ def lost(error: exceptions.HTTPError, server: str) -> Lost:
     """What a failure of the connection means."""
     cause = error.original_error if isinstance(error, exceptions.ProxyError) else error
     match cause:
-        case exceptions.SSLError():
+        case exceptions.SSLError() if not hung_up(cause):
             hint = "check certificate-authority and tls-server-name in the kubeconfig"
             told = Lost(f"server {server} is not trusted: {_plain(cause)}", stage=Stage.HOPELESS, hint=hint)
         case exceptions.NameResolutionError():
@@ -304,10 +306,10 @@ def _unreachable(server: str, why: str, stage: Stage) -> Lost:
 def _plain(error: BaseException) -> str:
     """The operating system's or the TLS library's own words in an error."""
     inner = error.__cause__ or error.__context__ or (error.args[-1] if error.args else None)
-    if isinstance(inner, OSError) and inner.errno and not hasattr(inner, "verify_message"):
-        return os.strerror(inner.errno).lower() if inner.errno > 1 else str(inner)
-    if verify := getattr(inner, "verify_message", ""):
-        return str(verify)
+    if isinstance(inner, ssl.SSLError):  # whose numbers are no errno
+        return str(getattr(inner, "verify_message", "") or inner)
+    if isinstance(inner, OSError) and inner.errno and inner.errno > 0:
+        return os.strerror(inner.errno).lower()
     return str(inner or error).rpartition(": ")[2]
 
 

@@ -8,6 +8,7 @@ from urllib3 import exceptions
 
 from runner.clients.network.messages import Failure, shown
 from runner.clients.network.retries import Passing
+from runner.clients.network.tls import hung_up
 from runner.errors import SourceError
 
 
@@ -24,7 +25,7 @@ def lost(error: exceptions.HTTPError, url: str) -> SourceError:
     cause = error.original_error if isinstance(error, exceptions.ProxyError) else error
     where = shown(url)
     match cause:
-        case exceptions.SSLError():
+        case exceptions.SSLError() if not hung_up(cause):
             hint = "name its authority in SSL_CERT_FILE, or in the source's certSecretRef."
             return Failure(f"{where} cannot be trusted: {_verdict(cause)}", hint=hint)
         case exceptions.ConnectTimeoutError():

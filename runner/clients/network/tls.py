@@ -7,7 +7,15 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from urllib3.exceptions import SSLError
+
 from runner.errors import SourceError
+
+
+def hung_up(error: object) -> bool:
+    """Whether what TLS complains of is only that the other side went away, as in a handshake."""
+    gone = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+    return isinstance(error, SSLError) and bool(error.args) and isinstance(error.args[0], gone)
 
 
 @dataclass(frozen=True, slots=True)

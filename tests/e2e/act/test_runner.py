@@ -12,9 +12,9 @@ from runner import state
 from runner.action import OUTPUTS
 from tests.e2e.act import events
 from tests.e2e.act.image import Action
-from tests.e2e.act.relay import Relay
 from tests.e2e.act.runner import Runner
 from tests.e2e.harness import ENTRY, Bench, config_map, deployment, kustomization
+from tests.integration.relay import Relay
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.xdist_group("docker")]
 BROKEN = "registry.example/broken:1"
@@ -24,7 +24,7 @@ Make = Callable[..., Runner]
 @pytest.fixture
 def relay(action: Action, world: Bench) -> Iterator[Relay]:
     """The world's API server at an address that containers can reach."""
-    with Relay(world.plane.server, action.docker) as started:
+    with Relay(world.plane.server, action.docker.gateway) as started:
         yield started
 
 

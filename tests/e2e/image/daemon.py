@@ -61,6 +61,12 @@ class Docker:
         if found := self.containers(name):
             self.run("rm", "--force", "--volumes", *found, check=False)
 
+    @property
+    def gateway(self) -> str:
+        """Where containers reach this machine: its end of Docker's bridge."""
+        form = "{{ (index .IPAM.Config 0).Gateway }}"
+        return self.run("network", "inspect", "bridge", "--format", form).stdout.strip()
+
     def answers(self) -> bool:
         return not self.run("info", check=False).returncode
 

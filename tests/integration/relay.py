@@ -1,10 +1,11 @@
-"""The API server, which listens at 127.0.0.1, at an address that containers can reach: Docker's bridge."""
+"""The API server at another address, behind a network that breaks down when a test wants it to."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Self
@@ -12,20 +13,17 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from tests.e2e.image.daemon import Docker
-
 
 class Relay:
-    """Passes bytes on in both directions; TLS stays between the ends. It can be told to go deaf."""
+    """Passes bytes on in both directions; TLS stays between the ends."""
 
-    def __init__(self, server: str, docker: Docker) -> None:
+    def __init__(self, server: str, host: str = "127.0.0.1") -> None:
         url = urlsplit(server)
         self._upstream = (url.hostname, url.port)
         self._open = threading.Event()
         self._open.set()
-        form = "{{ (index .IPAM.Config 0).Gateway }}"
-        gateway = docker.run("network", "inspect", "bridge", "--format", form).stdout.strip()
-        self._server = ThreadingTCPServer((gateway, 0), self._handler())
+        self._refusals: Iterator[int] = iter(())
+        self._server = ThreadingTCPServer((host, 0), self._handler())
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
@@ -43,22 +41,31 @@ class Relay:
     def kubeconfig(self, path: Path) -> str:
         """The text of a kubeconfig that goes through here; the certificate is still the server's own."""
         config = yaml.safe_load(path.read_text())
-        host, port = self._server.server_address[:2]
-        config["clusters"][0]["cluster"] |= {
-            "server": f"https://{host}:{port}",
-            "tls-server-name": "localhost",
-        }
+        cluster = {"server": f"https://{self.address}", "tls-server-name": "localhost"}
+        config["clusters"][0]["cluster"] |= cluster
         return str(yaml.safe_dump(config))
+
+    @property
+    def address(self) -> str:
+        host, port = self._server.server_address[:2]
+        return f"{host!s}:{port}"
 
     def go_deaf(self) -> None:
         """From now on nothing is passed on, while connections stay, as in a network that breaks down."""
         self._open.clear()
+
+    def hang_up(self, times: int) -> None:
+        """End so many connections in the middle of the handshake, as a server does that is restarted."""
+        self._refusals = iter(range(times))
 
     def _handler(self) -> type[BaseRequestHandler]:
         relay = self
 
         class Connection(BaseRequestHandler):
             def handle(self) -> None:
+                if next(relay._refusals, None) is not None:
+                    self.request.recv(65536)
+                    return
                 with contextlib.suppress(OSError), socket.create_connection(relay._upstream) as upstream:
                     back = threading.Thread(target=relay._pump, args=(upstream, self.request), daemon=True)
                     back.start()
