@@ -137,11 +137,13 @@ def _clean(ref: ResourceRef, order: Order, cluster: Cluster) -> None:
             return
         try:
             cluster.patch(ref, colliding.patch(order.manifest, found) if collides else cleaning.patch(found))
-        except Refused as exc:
+        except ClusterError as exc:
+            if not (isinstance(exc, Refused) or exc.unanswered):
+                raise
             now = cluster.get(ref)
             moved = now is None or now["metadata"]["resourceVersion"] != found["metadata"]["resourceVersion"]
-            if not (left and moved):
-                raise Refused(
+            if not (left and (moved or exc.unanswered)):
+                raise ClusterError(
                     f"{ref} metadata.managedFields cleanup failed: {exc.message}",
                     code=exc.code,
                     reason=exc.reason,

@@ -121,6 +121,11 @@ class ClusterError(RunnerError):
         self.reason = reason
         self.fields = fields
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether only a look at the cluster can tell what became of a write."""
+        return not (self.code or self.reason)
+
 
 class Refused(ClusterError):
     """The API server answered, with an error."""

@@ -25,6 +25,7 @@ WHOSE = 5.0
 
 MARGIN = 0.25  # of the lease's duration: what is left for answers under way when the last write starts
 MOST_TRANSITIONS = 2**31 - 1  # that the API takes
+_ATTEMPTS = 5  # to take a free Lease while answers are lost
 RENEWALS = 4  # how often a lease is renewed within its duration
 
 
@@ -117,16 +118,17 @@ class Held:
 
     def release(self) -> None:
         """Let the next run start at once; a lock that is lost is not ours to release."""
-        try:
-            self.cluster.patch(
-                self.ref,
-                [
-                    {"op": "test", "path": "/spec/holderIdentity", "value": self.holder},
-                    {"op": "replace", "path": "/spec/holderIdentity", "value": ""},
-                ],
-            )
-        except ClusterError:
-            return  # it expires by itself
+        operations = [
+            {"op": "test", "path": "/spec/holderIdentity", "value": self.holder},
+            {"op": "replace", "path": "/spec/holderIdentity", "value": ""},
+        ]
+        for _ in range(2):
+            try:
+                self.cluster.patch(self.ref, operations)
+            except ClusterError as exc:
+                if exc.unanswered:
+                    continue
+            return  # else it expires by itself
 
 
 @contextmanager
@@ -171,7 +173,7 @@ def _take(
         live = observation.changed(held.options.duration).get(held.ref)
         while True:
             now = held.clock.monotonic()
-            version = live["metadata"]["resourceVersion"] if live else ""
+            version = _version(live)
             if version != seen_version:
                 seen_version, seen_at = version, now
             expiry = seen_at + _duration(live, held.options.duration)
@@ -196,19 +198,32 @@ def _try(held: Held, live: Manifest | None, *, expired: bool) -> bool:
     if _is_held(live) and not expired:
         return False
     held.fence = min(int(spec.get("leaseTransitions") or 0) + 1, MOST_TRANSITIONS)
-    asked_at = held.clock.monotonic()
-    lease = _lease(held, live)
-    try:
-        if live is None:
-            held.cluster.create(lease)
-        else:
-            held.cluster.replace(lease)
-    except Refused as exc:
-        if exc.reason in {"Conflict", "AlreadyExists", "NotFound"}:
-            return False  # somebody else was first
-        raise
-    held._renewed_at = asked_at  # noqa: SLF001 -- this module's own class
-    return True
+    for left in reversed(range(_ATTEMPTS)):
+        asked_at = held.clock.monotonic()
+        try:
+            _send(held.cluster, _lease(held, live), live)
+        except ClusterError as exc:
+            if exc.reason in {"Conflict", "AlreadyExists", "NotFound"}:
+                return False  # somebody else was first
+            if not exc.unanswered:
+                raise
+            there = held.cluster.get(held.ref)  # it tells whether that was written
+            if not _is_ours(held, there):
+                if not left:
+                    raise
+                if _version(there) != _version(live):
+                    return False
+                continue
+        held._renewed_at = asked_at  # noqa: SLF001 -- this module's own class
+        return True
+    return False
+
+
+def _send(cluster: Cluster, lease: dict[str, Any], live: Manifest | None) -> None:
+    if live is None:
+        cluster.create(lease)
+    else:
+        cluster.replace(lease)
 
 
 def _lease(held: Held, live: Manifest | None) -> dict[str, Any]:
@@ -219,7 +234,7 @@ def _lease(held: Held, live: Manifest | None) -> dict[str, Any]:
         "annotations": {COMMIT: held.options.commit},
     }
     if live is not None:
-        meta["resourceVersion"] = live["metadata"]["resourceVersion"]
+        meta["resourceVersion"] = _version(live)
     now = _stamp(held.clock)
     return {
         "apiVersion": "coordination.k8s.io/v1",
@@ -254,8 +269,16 @@ def _announce(held: Held, live: Manifest | None, is_newer: Callable[[str], bool]
         return  # it moved; the next look tells again
 
 
+def _version(live: Manifest | None) -> str:
+    return str(live["metadata"]["resourceVersion"]) if live else ""
+
+
 def _is_held(live: Manifest | None) -> bool:
     return bool(((live or {}).get("spec") or {}).get("holderIdentity"))
+
+
+def _is_ours(held: Held, live: Manifest | None) -> bool:
+    return bool(((live or {}).get("spec") or {}).get("holderIdentity") == held.holder)
 
 
 def _duration(live: Manifest | None, ours: float) -> float:

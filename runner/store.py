@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runner import state
-from runner.errors import ClusterError, LockLost, Refused
+from runner.errors import ClusterError, LockLost
 from runner.model import Manifest, ResourceRef
 from runner.ports import Cluster
 from runner.state import Record
@@ -73,12 +73,12 @@ class Store:
         """
         for left in reversed(range(_ATTEMPTS)):
             if self.stored.get(record.kustomization) == record:
+                self.records[record.kustomization] = record
                 return
             try:
                 self._remember(record, self._send(state.encode(record), record))
             except ClusterError as exc:
-                unanswered = not (exc.code or exc.reason)  # what is there tells whether it was written
-                if exc.reason not in _CHANGED and not (unanswered and left):
+                if exc.reason not in _CHANGED and not (exc.unanswered and left):
                     raise
                 record = self._reread(record)
             else:
@@ -108,11 +108,7 @@ class Store:
         """Create the namespace that records live in, owned by nobody; whether it was missing."""
         if self.cluster.get(ResourceRef("", name, "", "Namespace", "v1")) is not None:
             return False
-        try:
-            self.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        except Refused as exc:
-            if exc.reason != "AlreadyExists":
-                raise
+        self._made({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         return True
 
     def digest_key(self, namespace: str, *, create: bool) -> bytes:
@@ -128,13 +124,20 @@ class Store:
                 "metadata": {"name": KEY_NAME, "namespace": namespace, "labels": {state.LABEL: "key"}},
                 "data": {KEY_FIELD: coded},
             }
-            try:
-                live = self.cluster.create(made)
-            except Refused as exc:
-                if exc.reason != "AlreadyExists":
-                    raise
-                live = self.cluster.get(ref)
+            live = self._made(made)
         return b64decode(((live or {}).get("data") or {}).get(KEY_FIELD, ""))
+
+    def _made(self, manifest: Manifest) -> Manifest | None:
+        """Create what is not there; what is there now, whoever made it."""
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                return self.cluster.create(manifest)
+            except ClusterError as exc:
+                if exc.reason != "AlreadyExists" and not (exc.unanswered and left):
+                    raise
+            if (live := self.cluster.get(ResourceRef.of(manifest))) is not None:
+                return live
+        return None
 
     def _send(self, config_map: dict[str, Any], record: Record) -> Manifest:
         version = self._versions.get(record.kustomization)

@@ -120,7 +120,7 @@ def test_a_write_without_an_answer_is_looked_for_and_made_again(
         store.write(record(namespace, state=State.FAILED))
     proxy.on(writes, fault)
     store.write(wanted)
-    assert read(cluster, namespace) == wanted
+    assert read(cluster, namespace) == store.records[wanted.kustomization] == wanted
     assert len(list(filter(writes, proxy.seen))) == before + sent
 
     store.write(replace(wanted, state=State.FAILED))
