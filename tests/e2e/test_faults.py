@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 import uuid
 from collections import Counter
@@ -140,6 +141,41 @@ def test_a_run_is_whole_though_the_first_answer_to_every_write_is_lost(
     before = world.writes()
     world.reconcile()
     assert world.writes() == before, "the lock was given back, and nothing is left to do"
+
+
+def test_a_run_that_is_interrupted_while_the_server_is_silent_tells_what_it_did(world: Bench, tmp_path: Path):
+    """And leaves its lock to expire: nobody knows whether that write will still be made."""
+    world.repository.write("clusters/test/app.yaml", kustomization(world, "app", "app"))
+    world.repository.write("app/all.yaml", config_map(world, "one"), config_map(world, "two"))
+    world.repository.commit()
+    answer = threading.Event()
+
+    def applies(request: Seen) -> bool:
+        return writes(request) and request.path.endswith("/configmaps/two")
+
+    with FaultyProxy(world.kubeconfig) as proxy:
+        proxy.on(applies, Fault(hold=answer))
+        short = ("--lease-duration", "8s")  # a request may take six
+        run = world.start("reconcile", "-o", "json", *short, kubeconfig=proxy.kubeconfig(tmp_path))
+        proxy.wait_until_seen(applies)
+        run.send_signal(signal.SIGINT)
+        stdout, stderr = run.communicate()
+        answer.set()
+
+    assert run.returncode == 128 + signal.SIGINT, stderr
+    told = json.loads(stdout)
+    assert told["interrupted"] == signal.SIGINT
+    (app,) = (each for each in told["kustomizations"] if each["name"] == "app")
+    assert app["state"] == "failed"
+    assert "cut the connection" in app["error"]
+    assert world.get(f"{leases(world)}/kustodian-fleet")["spec"]["holderIdentity"]
+
+    assert set(world.reconcile(*short).states.values()) == {"ready"}
+    assert world.config_maps() == {"one", "two"}
+
+
+def leases(world: Bench) -> str:
+    return f"/apis/coordination.k8s.io/v1/namespaces/{world.namespace}/leases"
 
 
 def watches(request: Seen) -> bool:

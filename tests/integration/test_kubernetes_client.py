@@ -829,6 +829,29 @@ def test_cancelling_ends_waits_and_watches_but_not_writes(proxy, proxied, namesp
         pass
 
 
+def test_a_silent_server_does_not_keep_an_interrupted_run(control_plane, namespace, tmp_path):
+    config = tmp_path / "config"
+    with Relay(control_plane.server) as relay, ThreadPoolExecutor(2) as pool:
+        config.write_text(relay.kubeconfig(control_plane.kubeconfig))
+        with closing(connect(kubeconfig=str(config), context=None)) as relayed:
+            relayed.apply(config_map(namespace))
+            relay.go_deaf()
+            before = sum(relayed.requests.values())
+            calls = [
+                pool.submit(relayed.get, ref(namespace)),
+                pool.submit(relayed.fenced(lambda: 30.0).apply, config_map(namespace, color="red")),
+            ]
+            wait_until(lambda: sum(relayed.requests.values()) == before + 2, "both are under way")
+            started = time.monotonic()
+            relayed.cancel()
+            for each in calls:
+                with pytest.raises(ClusterError, match=r"cut the connection|did not answer"):
+                    each.result()
+            assert time.monotonic() - started < 6, "the time that a run has to tell what it did"
+            with pytest.raises(ClusterError, match="cancelled"):
+                relayed.get(ref(namespace))
+
+
 # --- watch ---
 
 

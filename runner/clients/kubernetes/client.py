@@ -62,7 +62,8 @@ class KubernetesCluster:
     def cancel(self) -> None:
         """End waits between attempts and all watches, now and from now on; requests are still sent, once.
 
-        So a run that is interrupted can give its lock back. From any thread, any number of times.
+        So a run that is interrupted can give its lock back; a few seconds later whatever is under way is cut,
+        and nothing is sent any more. From any thread, any number of times.
         """
         self._transport.cancel()
 

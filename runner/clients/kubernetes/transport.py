@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import ssl
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,12 +18,15 @@ from urllib.parse import urlencode, urlsplit
 import urllib3
 from urllib3 import exceptions
 
+from runner.clients.kubernetes.connections import Connections
 from runner.clients.kubernetes.failures import Reply, warnings_of
 from runner.clients.kubernetes.retries import PATIENCE, Attempts, Cancelled, Gate, Lost, Policy, Stage
 from runner.clients.network.tls import hung_up
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 60.0
+LAST_SECONDS = 3.0
+"""What is left for answers once the run is interrupted: a silent server must not keep it from telling."""
 QUIET_SECONDS = 90.0
 """A watch that is silent for so long is dead: the server sends bookmarks about every minute."""
 
@@ -75,6 +80,8 @@ class Transport:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._streams: set[Stream] = set()
+        self._connections = Connections(pool)
+        self._end = math.inf  # on the monotonic clock; after it nothing is sent
         self.cancelled = threading.Event()
         self._attempts = Attempts(Gate(self.cancelled), self.cancelled, self.server, threading.Event())
 
@@ -127,7 +134,18 @@ class Transport:
             opened[0].close()
 
     def cancel(self) -> None:
-        """End every wait between attempts and every open stream; requests on their way may finish."""
+        """End every wait between attempts and every open stream; requests have LAST_SECONDS to finish."""
+        with self._lock:
+            first = self._end == math.inf
+            if first:
+                self._end = time.monotonic() + LAST_SECONDS
+        if first:
+            cut = threading.Timer(LAST_SECONDS, self._connections.cut)
+            cut.daemon = True
+            cut.start()
+        self._end_waits()
+
+    def _end_waits(self) -> None:
         self.cancelled.set()
         with self._lock:
             streams = tuple(self._streams)
@@ -135,8 +153,8 @@ class Transport:
             stream.cut()
 
     def close(self) -> None:
-        """Cancel, and close the connections that nobody uses."""
-        self.cancel()
+        """End what waits, and close the connections that nobody uses."""
+        self._end_waits()
         self._direct = None
         self._pool.clear()
 
@@ -166,6 +184,8 @@ class Transport:
         query: Mapping[str, str | int] | None = None,
         preload: bool = True,
     ) -> urllib3.BaseHTTPResponse:
+        if self._end < math.inf:
+            timeout = self._last()
         query = request.query if query is None else query
         path = request.path + (f"?{urlencode(query)}" if query else "")
         with self._lock:
@@ -182,6 +202,13 @@ class Transport:
                 redirect=False,  # credentials go nowhere else
                 preload_content=preload,
             )
+
+    def _last(self) -> urllib3.Timeout:
+        """What is left for a request of a run that is interrupted. Raises Cancelled when that is nothing."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise Cancelled(self.server)
+        return urllib3.Timeout(total=left)
 
     def _way(self) -> tuple[urllib3.PoolManager | urllib3.HTTPConnectionPool, str]:
         """The pool that leads to the server, and what it wants in front of a path.
