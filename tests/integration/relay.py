@@ -64,7 +64,8 @@ class Relay:
         class Connection(BaseRequestHandler):
             def handle(self) -> None:
                 if next(relay._refusals, None) is not None:
-                    self.request.recv(65536)
+                    with contextlib.suppress(OSError):
+                        self.request.recv(65536)
                     return
                 with contextlib.suppress(OSError), socket.create_connection(relay._upstream) as upstream:
                     back = threading.Thread(target=relay._pump, args=(upstream, self.request), daemon=True)

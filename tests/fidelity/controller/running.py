@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -108,6 +109,8 @@ def is_done(live: Mapping[str, Any], revision: str, failing: Mapping[str, str]) 
     status = live.get("status") or {}
     ready = fluxed.condition(status, "Ready") or {}
     if reason := failing.get(live["metadata"]["name"]):
-        return (ready.get("status"), ready.get("reason")) == ("False", reason)
+        waits = re.fullmatch(r"dependency '[^/]+/(.+)' is not ready", ready.get("message", ""))
+        passing = waits is not None and waits[1] not in failing  # it looks again in a second
+        return (ready.get("status"), ready.get("reason")) == ("False", reason) and not passing
     current = status.get("observedGeneration") == live["metadata"]["generation"]
     return ready.get("status") == "True" and current and status.get("lastAppliedRevision") == revision
