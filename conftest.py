@@ -50,21 +50,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # A command that is started a thousand times is compiled once.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    harmless_environment()
     if config.getoption("--cold"):
         os.environ[COLD] = "1"
 
 
-@pytest.fixture(autouse=True)
-def harmless_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody's Git configuration and nobody's cluster: a test that needs one says so."""
+def harmless_environment() -> None:
+    """Nobody's Git configuration and nobody's cluster: a test that needs one says so.
+
+    Of the whole process, as fixtures that several tests share are made before those of one test.
+    """
     for name in [name for name in os.environ if name.startswith(("GIT_", "INPUT_", "GITHUB_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+        del os.environ[name]
+    os.environ |= {
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_SYSTEM": os.devnull,
+        "KUBECONFIG": "/nonexistent/no-test-may-use-your-cluster",
+    }
     for role in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{role}_NAME", "somebody")
-        monkeypatch.setenv(f"GIT_{role}_EMAIL", "somebody@example.org")
-    monkeypatch.setenv("KUBECONFIG", "/nonexistent/no-test-may-use-your-cluster")
+        os.environ |= {f"GIT_{role}_NAME": "somebody", f"GIT_{role}_EMAIL": "somebody@example.org"}
 
 
 @pytest.hookimpl(hookwrapper=True)

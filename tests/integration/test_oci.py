@@ -21,9 +21,10 @@ from runner.clients.network import Policy
 from runner.clients.oci import OciArtifacts
 from runner.errors import SourceError, UsageError
 from runner.registries import Certificates, Layer, OciAccess, ProxyAccess
+from tests.cached_build import BuildError
 from tests.cluster import wait_until
 from tests.cluster.certificates import Authority
-from tests.fidelity.oracle import found as flux_program
+from tests.fidelity import oracle
 from tests.integration.relay import Relay
 from tests.registry import Gate, Rule, registry
 from tests.registry.gate import PASSWORD, USER
@@ -103,9 +104,10 @@ def test_an_artifact(real, oci, tmp_path):
 
 def test_the_same_files_as_flux_pull_artifact(real, oci, tmp_path):
     """What the real flux pushes is what we read, and what the real flux reads."""
-    flux = flux_program()
-    if flux is None:
-        pytest.skip("flux is not built")
+    try:
+        flux = oracle.flux()
+    except BuildError as error:
+        pytest.skip(f"needs flux {oracle.VERSION}: {error}")
     source, theirs = tmp_path / "source", tmp_path / "theirs"
     for name, text in {**FILES, "deep/er/x.yaml": "x: é\n", "run.sh": "#!/bin/sh\n"}.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
