@@ -20,7 +20,7 @@ from tests.fidelity.compare import Case, ours, printed
 from tests.fidelity.kfiles import config_map
 from tests.fidelity.trees import flux_kustomization
 from tests.gits import git_server, pages
-from tests.integration.workspace import initial, isolate
+from tests.integration.workspace import initial
 
 pytestmark = pytest.mark.fidelity
 Tree = Callable[[Mapping[str, str]], Path]
@@ -39,9 +39,8 @@ class Reaching(Flux):
 
 
 @pytest.fixture
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def places(tmp_path: Path) -> Iterator[dict[str, str]]:
     """A repository with bases and a component, and a page; all by URL."""
-    isolate(monkeypatch)
     (tmp_path / "served/team").mkdir(parents=True)
     repo = initial(tmp_path / "served/team/lib")
     with git_server(tmp_path / "served") as git, pages({"/a.yaml": config_map("page")}) as web:

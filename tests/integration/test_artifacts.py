@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
@@ -19,16 +18,6 @@ from runner.options import Options
 
 URL = "https://github.com/example/fleet"
 ROOT = "flux-system/flux-system"
-ENVIRONMENT = {
-    **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_SYSTEM": os.devnull,
-    **{
-        f"GIT_{role}_{what}": "t@example.test"
-        for role in ("AUTHOR", "COMMITTER")
-        for what in ("NAME", "EMAIL")
-    },
-}
 
 
 def kustomization(name, artifact, path, extra=""):
@@ -119,7 +108,7 @@ class Fleet:
         self.git("remote", "add", "origin", URL)
 
     def git(self, *args):
-        subprocess.run(["git", *args], cwd=self.path, env=ENVIRONMENT, check=True)
+        subprocess.run(["git", *args], cwd=self.path, check=True)
 
     def commit(self, files):
         for name, text in files.items():

@@ -12,12 +12,7 @@ import pytest
 
 from runner.clients.git import GitCheckout, repository_id
 from runner.errors import UsageError
-from tests.integration.workspace import Workspace, files, initial, isolate
-
-
-@pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch):
-    isolate(monkeypatch)
+from tests.integration.workspace import Workspace, files, initial
 
 
 @pytest.fixture

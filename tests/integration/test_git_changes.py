@@ -14,14 +14,9 @@ import pytest
 from runner.clients.git import GitCheckout, scratch
 from runner.errors import UsageError
 from runner.ports import Blob, PathChange, PathChangeKind
-from tests.integration.workspace import files, initial, isolate
+from tests.integration.workspace import files, initial
 
 BODY = "".join(f"line {number}\n" for number in range(20))
-
-
-@pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch):
-    isolate(monkeypatch)
 
 
 @pytest.fixture

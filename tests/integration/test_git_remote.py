@@ -24,16 +24,11 @@ from tests.cluster import wait_until
 from tests.cluster.certificates import Authority
 from tests.gits import git_server, ssh_server, sshd
 from tests.gits.over_ssh import key
-from tests.integration.workspace import files, initial, isolate
+from tests.integration.workspace import files, initial
 
 SECRET = "s3cr3t-of-a-test"
 BASIC = f"Basic {b64encode(f'robot:{SECRET}'.encode()).decode()}"
 NAME = "kubernetes.default.svc"  # a name that the certificate has
-
-
-@pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch):
-    isolate(monkeypatch)
 
 
 @pytest.fixture

@@ -19,16 +19,11 @@ from runner.clients.network.downloads import HttpDownloads
 from runner.rendered import BuildRequest
 from runner.sources import Bases
 from tests.gits import git_server, pages
-from tests.integration.workspace import initial, isolate
+from tests.integration.workspace import initial
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in pairwise("abcdefghi")
 )
-
-
-@pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch):
-    isolate(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -48,17 +48,6 @@ class Workspace:
         return GitCheckout.open(self.path)
 
 
-def isolate(monkeypatch) -> None:
-    """Take the caller's git out of the environment."""
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
-    for role in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{role}_NAME", "Test")
-        monkeypatch.setenv(f"GIT_{role}_EMAIL", "test@example.test")
-
-
 def initial(path: Path, *options: str) -> Workspace:
     path.mkdir()
     workspace = Workspace(path)
